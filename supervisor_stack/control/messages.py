@@ -1,0 +1,253 @@
+"""The control protocol, version 1: every message that crosses the socket, typed.
+
+Frames over ROUTER/DEALER: `[b"stack/1", JSON object]`, the object's `type` names the message and
+`id`, chosen by the client, comes back in every answer to it. Frames over PUB/SUB:
+`[b"stack/1.event.SERVICE", JSON object of a Notice]`.
+
+Within version 1 fields are only added, with defaults; requests are decoded strictly (a mistyped
+field is an error), replies and notices leniently (an old client understands a newer stackd).
+
+A quick request gets one reply. A long one (start, stop, restart, reload, shutdown) gets Accepted
+at once, Progress while it goes, and Finished at its end; or Failed at once.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+PROTOCOL = b"stack/1"
+EVENT_TOPIC = b"stack/1.event."
+MAX_REQUEST = 64 * 1024
+
+
+class Request(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower, forbid_unknown_fields=True
+):
+    """Base of all requests."""
+
+    id: str = ""
+
+
+class Status(Request, frozen=True):
+    """The state of the stack. `services` empty: of all. `detail`: with processes, addresses, logs."""
+
+    services: tuple[str, ...] = ()
+    detail: bool = False
+
+
+class Start(Request, frozen=True):
+    """Start services and what they need. `services` empty: all of the stack."""
+
+    services: tuple[str, ...] = ()
+
+
+class Stop(Request, frozen=True):
+    """Stop services. Refused when others need them, unless `cascade`, which stops those first."""
+
+    services: tuple[str, ...] = ()
+    cascade: bool = False
+
+
+class Restart(Request, frozen=True):
+    """A new run of services; with `cascade` also of those who need them."""
+
+    services: tuple[str, ...] = ()
+    cascade: bool = False
+
+
+class Reload(Request, frozen=True):
+    """Have services take up their changed configuration: tested first, verified after."""
+
+    services: tuple[str, ...] = ()
+
+
+class Signal(Request, frozen=True):
+    """Send a signal, named without SIG, to the main process of a service."""
+
+    service: str
+    signal: str
+
+
+class Reset(Request, frozen=True):
+    """Forget failures and counters of services."""
+
+    services: tuple[str, ...] = ()
+
+
+class Events(Request, frozen=True):
+    """The last `limit` notices that stackd remembers, those after `since` (a sequence number)."""
+
+    since: int = 0
+    limit: int = 100
+
+
+class Shutdown(Request, frozen=True):
+    """Stop all services in order, then leave."""
+
+
+AnyRequest = Status | Start | Stop | Restart | Reload | Signal | Reset | Events | Shutdown
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something happened to a service. `seq` grows by one each; `time` is RFC 3339, UTC."""
+
+    seq: int
+    time: str
+    service: str
+    event: str
+    state: str
+    previous: str
+    wanted: str
+    run: int
+    pid: int | None = None
+    reason: str = ""
+    detail: tuple[str, ...] = ()
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of a service."""
+
+    pid: int
+    parent: int
+    command: str
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """How an earlier run ended."""
+
+    run: int
+    time: str
+    reason: str
+    lasted: float
+
+
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
+    """What `stackctl status SERVICE` tells beyond the line of the table."""
+
+    command: tuple[str, ...] = ()
+    config: str = ""
+    log: str = ""
+    logs: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    watching: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    needed_by: tuple[str, ...] = ()
+    probe: str = ""
+    evidence: tuple[str, ...] = ()
+    exits: tuple[Exit, ...] = ()
+    tree: tuple[Process, ...] = ()
+
+
+class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One service, as the contract prints it."""
+
+    name: str
+    kind: str
+    state: str
+    active: str
+    wanted: Literal["running", "stopped"]
+    ready: bool
+    pid: int | None
+    run: int
+    restarts: int
+    adopted: bool
+    since: str
+    reason: str
+    next_retry: str | None
+    cpu_percent: float | None
+    memory_bytes: int | None
+    processes: int
+    detail: Detail | None = None
+
+
+class Daemon(msgspec.Struct, frozen=True, kw_only=True):
+    """stackd itself."""
+
+    pid: int
+    version: str
+    since: str
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True):
+    """The stack as a whole."""
+
+    name: str
+    state: Literal["starting", "running", "degraded", "stopping", "stopped"]
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+    """Base of all replies; `id` is the request's."""
+
+    id: str = ""
+
+
+class StatusReply(Reply, frozen=True, tag="status"):
+    """Answers Status. `seq` is that of the last notice before it: apply only later ones."""
+
+    stackd: Daemon
+    stack: Stack
+    services: tuple[ServiceStatus, ...]
+    events: str
+    seq: int
+
+
+class EventsReply(Reply, frozen=True, tag="events"):
+    """Answers Events, oldest first."""
+
+    notices: tuple[Notice, ...]
+    events: str
+    seq: int
+
+
+class Done(Reply, frozen=True):
+    """Answers a quick request that has nothing to tell (signal, reset)."""
+
+
+class Accepted(Reply, frozen=True):
+    """A long request is under way as operation `op`, for these services."""
+
+    op: int
+    services: tuple[str, ...]
+
+
+class Progress(Reply, frozen=True):
+    """A service that the operation is waiting for changed its state."""
+
+    op: int
+    service: str
+    state: str
+    reason: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How an operation ended for one service. `error` empty: as wanted."""
+
+    service: str
+    state: str
+    error: str = ""
+    detail: tuple[str, ...] = ()
+
+
+class Finished(Reply, frozen=True):
+    """The operation ended; `ok` when it did for every service."""
+
+    op: int
+    ok: bool
+    outcomes: tuple[Outcome, ...]
+
+
+class Failed(Reply, frozen=True):
+    """The request was not carried out. `error` is a kind of errors.py."""
+
+    error: str
+    message: str
+    detail: tuple[str, ...] = ()
+
+
+AnyReply = StatusReply | EventsReply | Done | Accepted | Progress | Finished | Failed

@@ -1,0 +1,149 @@
+"""Facts, in the past tense. Whatever happens reaches the core as one of these.
+
+A fact about a process carries its `run`: the core drops facts of other runs at the door, so that a
+late exit or a stale probe cannot be mistaken for news of the present process.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from supervisor_stack.spec import CheckReport
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact about one service."""
+
+    service: str
+
+
+class RunEvent(Event, frozen=True, kw_only=True):
+    """A fact about one run of one service."""
+
+    run: int
+
+
+# What people and files ask for.
+
+
+class StartRequested(Event, frozen=True):
+    """Somebody wants the service to run; also makes a failed one try again."""
+
+
+class StopRequested(Event, frozen=True):
+    """Somebody wants the service to be stopped."""
+
+
+class RestartRequested(Event, frozen=True):
+    """Somebody wants a new run of the service."""
+
+
+class ReloadRequested(Event, frozen=True):
+    """The service is to take up its changed configuration; `cause` says who or what asked."""
+
+    cause: str = ""
+
+
+class ResetRequested(Event, frozen=True):
+    """Forget failures, counters and rejected changes."""
+
+
+# What follows from the neighbours in the graph.
+
+
+class DependenciesReady(Event, frozen=True):
+    """All that the service needs is ready."""
+
+
+class DependentsDown(Event, frozen=True):
+    """Nobody who needs the service is active any more."""
+
+
+class DependencyBlocked(Event, frozen=True):
+    """Something that the service needs will not come without help; `reason` says what and why."""
+
+    reason: str
+
+
+# What the processes do.
+
+
+class Spawned(RunEvent, frozen=True):
+    """The process exists."""
+
+    pid: int
+
+
+class SpawnFailed(RunEvent, frozen=True):
+    """The process could not be made. `final`: trying again would not help."""
+
+    reason: str
+    detail: tuple[str, ...] = ()
+    final: bool = False
+
+
+class BecameReady(RunEvent, frozen=True):
+    """The ready probe was answered as it should be."""
+
+
+class ProbeFailed(RunEvent, frozen=True):
+    """The ready probe was not answered as it should be; sent when the answer changes."""
+
+    answer: str
+
+
+class StatusReceived(RunEvent, frozen=True):
+    """The service told about itself (sd_notify): a status text, or that it needs `extend` seconds."""
+
+    status: str = ""
+    extend: float = 0.0
+
+
+class ProcessExited(RunEvent, frozen=True):
+    """The main process is gone. `code` is an exit status, or minus the signal that ended it.
+
+    `leftovers`: how many other processes of the service are still there.
+    `last_words`: the end of what the run printed.
+    """
+
+    code: int
+    leftovers: int = 0
+    last_words: tuple[str, ...] = ()
+
+
+class MembersGone(RunEvent, frozen=True):
+    """The last process that belonged to the service is gone."""
+
+
+class CheckFinished(RunEvent, frozen=True):
+    """The service's own configuration test ended. `evidence`: what it said, when not `ok`."""
+
+    ok: bool
+    summary: str = ""
+    evidence: tuple[str, ...] = ()
+    report: CheckReport | None = None
+
+
+class ReloadVerified(RunEvent, frozen=True):
+    """The reload took effect: new workers, and the probe is answered."""
+
+
+class ReloadFailed(RunEvent, frozen=True):
+    """The reload did not take effect in time; `ready` tells whether the service still answers."""
+
+    reason: str
+    evidence: tuple[str, ...] = ()
+    ready: bool = True
+
+
+class FilesChanged(Event, frozen=True):
+    """Watched files changed and came to rest."""
+
+    paths: tuple[str, ...]
+
+
+# Time.
+
+
+class DeadlinePassed(Event, frozen=True):
+    """The deadline of the service's present state is over."""
