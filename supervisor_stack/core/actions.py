@@ -42,6 +42,10 @@ class RunCheck(Action, frozen=True):
     run: int
 
 
+class StopCheck(Action, frozen=True):
+    """End a configuration test or a reload under way. A test still answers with CheckFinished."""
+
+
 class StartProbe(Action, frozen=True):
     """Ask until the service is ready. Answered by BecameReady, and by ProbeFailed meanwhile."""
 

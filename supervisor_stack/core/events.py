@@ -59,10 +59,11 @@ class DependentsDown(Event, frozen=True):
     """Nobody who needs the service is active any more."""
 
 
-class DependencyBlocked(Event, frozen=True):
-    """Something that the service needs will not come without help; `reason` says what and why."""
+class DependenciesPending(Event, frozen=True):
+    """Something that the service needs is not ready; `blocked`: and will not be without help."""
 
     reason: str
+    blocked: bool
 
 
 # What the processes do.

@@ -1,0 +1,25 @@
+"""Which line of a server's last words tells why it ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# Best first. A Python traceback ends with `ModuleNotFoundError: ...`, but uWSGI goes on talking
+# after it; mysqld says `[ERROR] Aborting` after the line that matters.
+_TELLING = (
+    re.compile(r"^[\w.]*(?:Error|Exception|Exit|Interrupt|Warning): "),
+    re.compile(
+        r"\[(?:emerg|alert|crit|ERROR|FATAL)\](?! Aborting)|\bFATAL\b|Fatal error|panic:", re.IGNORECASE
+    ),
+    re.compile(r"\berror\b|\bcannot\b|\bcan't\b|\bfailed\b|denied|no such file|not found", re.IGNORECASE),
+)
+
+
+def telling_line(words: Sequence[str]) -> str:
+    """The last line of the most telling sort, or the last line at all, or an empty string."""
+    for pattern in _TELLING:
+        for line in reversed(words):
+            if pattern.search(line) and "[ERROR] Aborting" not in line:
+                return line.strip()
+    return words[-1].strip() if words else ""

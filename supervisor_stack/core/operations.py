@@ -1,0 +1,98 @@
+"""What requests set going, and when that has come to its end for each service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from supervisor_stack.core import actions as do
+from supervisor_stack.core.state import Service, State
+
+Verb = Literal["start", "stop", "restart", "reload"]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The end of an operation for one service; `error` empty means as wanted."""
+
+    error: str = ""
+    detail: tuple[str, ...] = ()
+
+
+class Operations:
+    """The operations that somebody waits for, by service: only those are looked at on a change."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[int, tuple[Verb, int]]] = {}
+
+    def open(self, op: int, verb: Verb, services: Iterable[Service]) -> None:
+        """Begin to wait; to be called before the request is carried out."""
+        for service in services:
+            self._open.setdefault(service.name, {})[op] = (verb, service.run)
+
+    def conclude(self, service: Service) -> list[do.Action]:
+        """The operations that end with what the service is now."""
+        waiting = self._open.get(service.name)
+        if not waiting:
+            return []
+        finished: list[do.Action] = []
+        for op, (verb, run) in list(waiting.items()):
+            if verdict := judge(verb, run, service):
+                del waiting[op]
+                finished.append(
+                    do.Finish(service=service.name, op=op, error=verdict.error, detail=verdict.detail)
+                )
+        return finished
+
+
+def judge(verb: Verb, run: int, service: Service) -> Verdict | None:
+    """How the operation ended, or None while it goes on. `run` is the service's when it was asked."""
+    match verb:
+        case "start":
+            return _start(service)
+        case "restart":
+            if service.again or (service.run == run and service.wanted and service.state is not State.FAILED):
+                return None
+            return _start(service)
+        case "stop":
+            return _stop(service)
+        case "reload":
+            return _reload(run, service)
+
+
+def _start(service: Service) -> Verdict | None:
+    if not service.wanted:
+        return Verdict("it was stopped meanwhile") if service.is_down else None
+    if service.is_fulfilled:
+        return Verdict()
+    match service.state:
+        case State.EXITED:
+            return Verdict() if service.spec.type == "task" else Verdict(service.reason, service.detail)
+        case State.FAILED:
+            return Verdict(service.reason, service.detail)
+        case State.BACKOFF:
+            return Verdict(service.reason, (*service.detail, "stackd goes on trying"))
+        case State.WAITING if service.blocked:
+            return Verdict(service.reason)
+        case _:
+            return None
+
+
+def _stop(service: Service) -> Verdict | None:
+    if service.wanted and not (service.state is State.FAILED):
+        return Verdict("it was started meanwhile")
+    if service.state is State.FAILED:
+        return Verdict(service.reason, service.detail)
+    return Verdict() if service.is_down else None
+
+
+def _reload(run: int, service: Service) -> Verdict | None:
+    if service.state is State.RELOADING:
+        return None
+    if service.run != run or service.state is not State.RUNNING:
+        return Verdict(f"it ended during the reload: {service.reason}", service.detail)
+    if not service.rejected:
+        return Verdict()
+    truth = f"{service.name} goes on with its previous configuration (pid {service.pid}, run {service.run})."
+    return Verdict(service.rejected, (*service.rejected_detail, truth))

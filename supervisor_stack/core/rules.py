@@ -1,0 +1,136 @@
+"""The table: in which state, on which event, which move is made, and where it may lead.
+
+Every state meets every event here: a row of RULES, or of IGNORED with the reason why the event is
+of no consequence. tests/core/test_rules.py walks the whole product, and docs/states.md is printed
+from these tables.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from supervisor_stack.core import events as ev
+from supervisor_stack.core.moves import endings, leaving, reloading, starting, wanting
+from supervisor_stack.core.moves.base import Move, Step
+from supervisor_stack.core.state import Service, State
+
+STOPPED, WAITING, STARTING, RUNNING, RELOADING, STOPPING, KILLING, BACKOFF, EXITED, FAILED = State
+ANYWHERE = frozenset(State)
+
+
+class Rule(NamedTuple):
+    """A move, and the states that it may lead to."""
+
+    move: Move
+    to: frozenset[State]
+
+
+Row = tuple[set[State] | frozenset[State], type[ev.Event], Move, set[State]]
+
+SETTLED = {STOPPED, WAITING, BACKOFF, EXITED, FAILED}
+LATER = {WAITING, BACKOFF, FAILED}
+
+_ROWS: tuple[Row, ...] = (
+    # What the operator wants. {} leads nowhere else: the state stays.
+    ({STOPPED, FAILED, BACKOFF}, ev.StartRequested, wanting.want, {WAITING}),
+    ({WAITING, STARTING, RUNNING, RELOADING}, ev.StartRequested, wanting.want_after_all, set()),
+    ({STOPPING, KILLING}, ev.StartRequested, wanting.want_again, set()),
+    ({EXITED}, ev.StartRequested, starting.start_exited, {WAITING, EXITED}),
+    ({WAITING, BACKOFF, EXITED, FAILED, STOPPED}, ev.StopRequested, wanting.rest, {STOPPED}),
+    ({STARTING, RUNNING, RELOADING, STOPPING, KILLING}, ev.StopRequested, wanting.unwant, set()),
+    ({STOPPED, WAITING, BACKOFF, EXITED, FAILED}, ev.RestartRequested, wanting.want, {WAITING}),
+    ({STARTING, RUNNING, RELOADING, STOPPING, KILLING}, ev.RestartRequested, wanting.want_again, set()),
+    (ANYWHERE - {FAILED}, ev.ResetRequested, wanting.forget, set()),
+    ({FAILED}, ev.ResetRequested, wanting.forget_failure, {WAITING, STOPPED}),
+    # Start.
+    ({WAITING}, ev.DependenciesPending, starting.note_needs, set()),
+    ({WAITING}, ev.DependenciesReady, starting.begin, {STARTING}),
+    ({STARTING}, ev.CheckFinished, starting.spawn_checked, {STARTING, FAILED}),
+    ({STARTING}, ev.Spawned, starting.supervise, {STARTING, RUNNING}),
+    ({STARTING}, ev.SpawnFailed, endings.after_spawn_failure, LATER),
+    ({STARTING}, ev.ProbeFailed, starting.note_answer, set()),
+    ({STARTING}, ev.StatusReceived, starting.note_status, set()),
+    ({STARTING}, ev.BecameReady, starting.accept, {RUNNING}),
+    ({STARTING}, ev.DeadlinePassed, starting.give_up_start, {STOPPING}),
+    ({RUNNING}, ev.BecameReady, starting.recover, set()),
+    ({RUNNING}, ev.ProbeFailed, starting.note_answer, set()),
+    ({RUNNING}, ev.DeadlinePassed, starting.trust, set()),
+    ({BACKOFF}, ev.DeadlinePassed, starting.retry, {WAITING}),
+    ({BACKOFF, FAILED}, ev.FilesChanged, starting.retry_changed, {WAITING}),
+    # Reload.
+    ({RUNNING}, ev.ReloadRequested, reloading.test_reload, {RELOADING}),
+    ({RUNNING}, ev.FilesChanged, reloading.follow_change, {RELOADING}),
+    ({RELOADING}, ev.ReloadRequested, reloading.reload_later, set()),
+    ({RELOADING}, ev.FilesChanged, reloading.reload_later, set()),
+    ({RELOADING}, ev.CheckFinished, reloading.apply_reload, {RELOADING, RUNNING}),
+    ({RELOADING}, ev.ReloadVerified, reloading.finish_reload, {RELOADING, RUNNING}),
+    ({RELOADING}, ev.ReloadFailed, reloading.reject_reload, {RELOADING, RUNNING}),
+    ({RELOADING}, ev.DeadlinePassed, reloading.abandon_reload, {RELOADING, RUNNING}),
+    # Stop.
+    ({STARTING, RUNNING, RELOADING}, ev.DependentsDown, leaving.leave, {STOPPING}),
+    ({STOPPING}, ev.Spawned, leaving.signal_late, set()),
+    ({STOPPING}, ev.SpawnFailed, leaving.settle_unborn, SETTLED),
+    ({STOPPING}, ev.CheckFinished, leaving.settle_unborn, SETTLED),
+    ({STOPPING}, ev.DeadlinePassed, leaving.kill, {KILLING}),
+    ({KILLING}, ev.DeadlinePassed, leaving.report_unkillable, {FAILED}),
+    # The end of a run.
+    ({STARTING, RUNNING, RELOADING}, ev.ProcessExited, endings.after_exit, SETTLED | {KILLING}),
+    ({STOPPING}, ev.ProcessExited, endings.after_stop, SETTLED | {KILLING}),
+    ({KILLING}, ev.ProcessExited, endings.after_kill, SETTLED),
+    ({KILLING}, ev.MembersGone, endings.swept, SETTLED),
+)
+
+RULES: dict[tuple[State, type[ev.Event]], Rule] = {
+    (state, event): Rule(move, frozenset(to | {state}))
+    for states, event, move, to in _ROWS
+    for state in states
+}
+
+_LATE = "late: the process, the test or the wait that it tells of is over"
+_NOT_YET = "cannot be: nothing of the kind was ordered in this state"
+_NO_PROCESS = "nothing runs that could reload; the next start reads the files as they are"
+
+IGNORED: dict[tuple[State, type[ev.Event]], str] = {
+    (state, event): reason
+    for states, events, reason in (
+        (ANYWHERE - {WAITING}, (ev.DependenciesReady, ev.DependenciesPending), "it is not waiting for them"),
+        (
+            ANYWHERE - {STARTING, RUNNING, RELOADING},
+            (ev.DependentsDown,),
+            "there is nothing that could leave, or it is leaving already",
+        ),
+        ({STOPPED, WAITING, STARTING, EXITED}, (ev.ReloadRequested, ev.FilesChanged), _NO_PROCESS),
+        ({STOPPING, KILLING}, (ev.ReloadRequested, ev.FilesChanged), "it is leaving"),
+        ({BACKOFF, FAILED}, (ev.ReloadRequested,), _NO_PROCESS),
+        (
+            {STOPPED, WAITING, BACKOFF, EXITED, FAILED, KILLING},
+            (ev.CheckFinished, ev.Spawned, ev.SpawnFailed),
+            _LATE,
+        ),
+        ({RUNNING, RELOADING}, (ev.Spawned, ev.SpawnFailed), _NOT_YET),
+        ({RUNNING}, (ev.CheckFinished,), "late: the reload was given up"),
+        (ANYWHERE - {STARTING, RUNNING}, (ev.BecameReady, ev.ProbeFailed), _LATE),
+        (ANYWHERE - {STARTING}, (ev.StatusReceived,), "its status counts only while it starts"),
+        (ANYWHERE - {RELOADING}, (ev.ReloadVerified, ev.ReloadFailed), "late: the reload was given up"),
+        ({STOPPED, WAITING, BACKOFF, EXITED, FAILED}, (ev.ProcessExited,), _LATE),
+        (ANYWHERE - {KILLING}, (ev.MembersGone,), "it was not being swept, or its main process told all"),
+        ({STOPPED, WAITING, EXITED, FAILED}, (ev.DeadlinePassed,), "these states have no deadline"),
+    )
+    for state in states
+    for event in events
+}
+
+
+def step(service: Service, event: ev.Event, now: float, chance: float) -> Step:
+    """The service after this event, and the orders that go with it.
+
+    Raises AssertionError when a move leads where the table does not allow: a bug, and the record
+    that was passed in is still whole.
+    """
+    rule = RULES.get((service.state, type(event)))
+    if rule is None:
+        return service, ()
+    after, orders = rule.move(service, event, now, chance)
+    if after.state not in rule.to:
+        raise AssertionError(f"{rule.move.__name__} may not lead from {service.state} to {after.state}")
+    return after, orders
