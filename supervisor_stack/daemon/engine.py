@@ -1,0 +1,95 @@
+"""The heart of the daemon: one inbox, one writer, one alarm.
+
+Facts are posted from anywhere on the event loop; each goes through the core, and the orders that
+come back are performed at once. Performing never waits: what comes of an order is posted as a fact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from supervisor_stack.core.actions import Action
+from supervisor_stack.core.events import Event
+from supervisor_stack.core.stack import Stack
+
+log = logging.getLogger(__name__)
+
+TURN = 0.005
+"""Seconds of work on the inbox before sockets and timers get their turn: a thousand services that
+die at once must not make the control socket deaf."""
+
+
+class Engine:
+    """Drives a stack on a running asyncio loop. `finished` is called once, when the stack is."""
+
+    def __init__(self, stack: Stack, loop: asyncio.AbstractEventLoop, finished: Callable[[], None]) -> None:
+        self.stack = stack
+        self.perform: Callable[[Action], None] = lambda action: None
+        self._loop = loop
+        self._finished = finished
+        self._inbox: deque[Event] = deque()
+        self._turning = False
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def now(self) -> float:
+        """Monotonic seconds: the only clock that the core ever sees."""
+        return self._loop.time()
+
+    def post(self, event: Event) -> None:
+        """Take in a fact; it is handled in this turn of the loop or the next."""
+        self._inbox.append(event)
+        self._schedule()
+
+    def request(self, ask: Callable[[float], list[Action]]) -> None:
+        """Ask the stack for something, now. Errors of the request go to the caller, nothing is done."""
+        self._carry_out(ask(self.now()))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        until = self.now() + TURN
+        while self._inbox and self.now() < until:
+            event = self._inbox.popleft()
+            try:
+                actions = self.stack.handle(event, self.now())
+            except Exception:
+                # A bug of ours: it costs this one event, not the services.
+                log.exception("cannot handle %s: internal error; its service stays as it was", event)
+                continue
+            self._carry_out(actions)
+        self._turning = False
+        if self._inbox:
+            self._schedule()
+        elif self.stack.is_finished:
+            self._finished()
+        else:
+            self._arm()
+
+    def _carry_out(self, actions: list[Action]) -> None:
+        for action in actions:
+            try:
+                self.perform(action)
+            except Exception:
+                log.exception("cannot perform %s: internal error", action)
+
+    def _arm(self) -> None:
+        deadline = self.stack.deadline
+        if self._alarm is not None:
+            if self._alarm.when() == deadline:
+                return
+            self._alarm.cancel()
+            self._alarm = None
+        if deadline != float("inf"):
+            self._alarm = self._loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._carry_out(self.stack.wake(self.now()))
+        self._schedule()

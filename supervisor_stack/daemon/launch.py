@@ -1,0 +1,83 @@
+"""From a service's specification to the process: environment, identity, limits, output."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from supervisor_stack.daemon.members import MARKER
+from supervisor_stack.spec import ServiceSpec
+
+# What systemd, nginx and uWSGI read from the environment to take over sockets or to answer their
+# parent: meant for stackd or for another process, never for a service of ours.
+_NOT_INHERITED = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "NGINX",
+)
+_NOT_INHERITED_PREFIXES = ("UWSGI_", "STACKD_")
+
+
+def environment(spec: ServiceSpec, inherited: Mapping[str, str], run: int, notify: str) -> dict[str, str]:
+    """The environment of a run. `notify`: the path of its notify socket, or empty."""
+    env = {
+        name: value
+        for name, value in inherited.items()
+        if name not in _NOT_INHERITED and not name.startswith(_NOT_INHERITED_PREFIXES)
+    }
+    if spec.user:
+        user = pwd.getpwnam(spec.user)
+        env |= {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name, "SHELL": user.pw_shell}
+    if notify:
+        env["NOTIFY_SOCKET"] = notify
+    return env | spec.env | {MARKER: spec.name, "STACKD_RUN": str(run)}
+
+
+class Identity(NamedTuple):
+    """Numeric user and groups of a service, as subprocess.Popen takes them; None: unchanged."""
+
+    user: int | None = None
+    group: int | None = None
+    groups: list[int] | None = None
+
+
+def identity(spec: ServiceSpec) -> Identity:
+    """Whom the service runs as. Raises KeyError for names that the system has forgotten."""
+    group = grp.getgrnam(spec.group).gr_gid if spec.group else None
+    if not spec.user:
+        return Identity(group=group)
+    user = pwd.getpwnam(spec.user)
+    return Identity(
+        user.pw_uid, user.pw_gid if group is None else group, os.getgrouplist(spec.user, user.pw_gid)
+    )
+
+
+def chain(spec: ServiceSpec) -> tuple[str, ...]:
+    """Programs that set what has to be set between fork and exec, and then become the service.
+
+    Popen's preexec_fn would run Python in a forked child of a process with threads. These tools are
+    of util-linux and coreutils, on every Debian. setpriv comes last: the others may need root.
+    """
+    words: list[str] = []
+    if spec.limits:
+        words.append("prlimit")
+        words += [
+            f"--{name}={'unlimited' if value < 0 else value}" for name, value in sorted(spec.limits.items())
+        ]
+    if spec.oom_score_adj is not None:
+        words += ["choom", "-n", str(spec.oom_score_adj), "--"]
+    if spec.nice is not None:
+        words += ["nice", "-n", str(spec.nice)]
+    if words and (spec.user or spec.group):
+        who = identity(spec)
+        words += ["setpriv", f"--regid={who.group}"]
+        words += [f"--reuid={who.user}", "--init-groups"] if spec.user else ["--keep-groups"]
+        words.append("--")
+    return tuple(words)

@@ -1,0 +1,105 @@
+"""Whether somebody else has the address that a service is about to listen on, and who."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import stat
+import struct
+from pathlib import Path
+
+from supervisor_stack.spec import Address
+
+
+def is_taken(address: Address) -> bool:
+    """Whether a listener holds the address. A unix socket left behind by a dead one is removed.
+
+    nginx does not remove it itself and fails with `Address already in use`.
+    """
+    return _unix_is_taken(address.path) if address.path else _tcp_is_taken(address)
+
+
+async def describe_holder(address: Address) -> str:
+    """Who holds it: `pid 4711 (nginx: master process ...)`. Looked up off the loop: it reads all of /proc."""
+    if address.path:
+        pid = _unix_holder(address.path)
+    else:
+        pid = await asyncio.to_thread(_tcp_holder, address.port)
+    return f"pid {pid} ({_command(pid)})" if pid else "a process that stackd may not look into"
+
+
+def _tcp_is_taken(address: Address) -> bool:
+    host = "" if address.host == "*" else address.host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # With SO_REUSEADDR the bind fails for a listener only, not for connections in TIME_WAIT.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            probe.bind((host, address.port))
+        except OSError as error:
+            # Anything else (no such address, no permission) the service tells better itself.
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def _unix_is_taken(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            if stat.S_ISSOCK(os.lstat(path).st_mode):
+                os.unlink(path)
+            return False
+        except BlockingIOError:
+            return True  # its queue is full: somebody holds it
+        except OSError:
+            return False
+    return True
+
+
+def _unix_holder(path: str) -> int | None:
+    # SO_PEERCRED of a connection to a listener names the process that called listen(2) (unix(7)).
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+            pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        except OSError:
+            return None
+    return int(pid)
+
+
+def _tcp_holder(port: int) -> int | None:
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            fields = row.split()
+            # proc(5): local_address is HEXADDR:HEXPORT, state 0A is LISTEN.
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                inodes.add(f"socket:[{fields[9]}]")
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if any(os.readlink(fd) in inodes for fd in (entry / "fd").iterdir()):
+                return int(entry.name)
+        except OSError:
+            continue  # it ended, or is not ours to look into
+    return None
+
+
+def _command(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").strip()
+        return words.decode("utf-8", "replace")[:80] or Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "gone meanwhile"

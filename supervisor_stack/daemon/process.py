@@ -1,0 +1,181 @@
+"""Processes: made here, reaped here, and nowhere else.
+
+A process is held by a pidfd: a signal through it cannot hit a stranger that got the same pid, and
+it turns readable when the process ends. `reap` collects every child, also those that a service
+forked off and lost: stackd is a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER), so they come to us
+instead of to init.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO
+
+from supervisor_stack.errors import SpawnError
+
+PR_SET_CHILD_SUBREAPER = 36
+
+MAX_OUTPUT = 8 * 1024 * 1024
+"""Bytes that are read of what a command printed; a dump of a large nginx configuration is 1 MB."""
+
+
+class Process:
+    """A child of ours. `code` is None while it lives, then its exit status or minus its signal."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], pidfd: int, exited: Callable[[Process], None]) -> None:
+        self.pid = popen.pid
+        self.code: int | None = None
+        self._popen = popen
+        self.pidfd = pidfd
+        self.exited = exited
+
+    def signal(self, number: int) -> None:
+        """Send a signal; nothing happens when the process is gone already."""
+        if self.code is None:
+            try:
+                signal.pidfd_send_signal(self.pidfd, number)
+            except ProcessLookupError:
+                return  # a zombie that is not reaped yet: its exit is on the way to us
+
+    def kill_group(self) -> None:
+        """SIGKILL it and its process group, of which it is the leader."""
+        if self.code is None:
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def end(self, code: int) -> None:
+        """It was reaped."""
+        self.code = code
+        self._popen.returncode = code  # or Popen believes that somebody stole its child
+        os.close(self.pidfd)
+
+
+class Processes:
+    """All children of this daemon, by pid. `stray_reaped` is called after others were reaped too."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._children: dict[int, Process] = {}
+        self.stray_reaped: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        """Become the subreaper and listen for the end of children."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "cannot become a subreaper")
+        self._loop.add_signal_handler(signal.SIGCHLD, self.reap)
+
+    def __contains__(self, pid: int) -> bool:
+        return pid in self._children
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        exited: Callable[[Process], None],
+        *,
+        env: Mapping[str, str],
+        cwd: str,
+        stdout: int | IO[bytes],
+        stderr: int | IO[bytes] = subprocess.STDOUT,
+        umask: int = -1,
+        user: int | None = None,
+        group: int | None = None,
+        groups: list[int] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> Process:
+        """Start a process in its own session. Raises SpawnError, with what the kernel said."""
+        try:
+            popen = subprocess.Popen(
+                argv,
+                env=env,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                umask=umask,
+                user=user,
+                group=group,
+                extra_groups=groups,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+        except (OSError, subprocess.SubprocessError, ValueError) as error:
+            raise SpawnError(f"cannot execute {argv[0]}: {_cause(error, argv[0], cwd)}") from error
+        process = Process(popen, os.pidfd_open(popen.pid), exited)
+        self._children[popen.pid] = process
+        self._loop.add_reader(process.pidfd, self.reap)
+        return process
+
+    def reap(self) -> None:
+        """Collect every child that has ended, ours and strays; then tell of them."""
+        ended: list[Process] = []
+        strays = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if not pid:
+                break
+            if process := self._children.pop(pid, None):
+                self._loop.remove_reader(process.pidfd)
+                process.end(os.waitstatus_to_exitcode(status))
+                ended.append(process)
+            else:
+                strays = True
+        for process in ended:
+            process.exited(process)
+        if strays:
+            self.stray_reaped()
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        timeout: float,
+        *,
+        env: Mapping[str, str],
+        cwd: str,
+        user: int | None = None,
+        group: int | None = None,
+        groups: list[int] | None = None,
+    ) -> tuple[int, str, str]:
+        """Run a command to its end; returns its exit code and what it printed on stdout and stderr.
+
+        Its output goes to memory files, not pipes: nothing has to be read while it runs. Raises
+        SpawnError, and TimeoutError after it was killed; it is also killed on cancellation.
+        """
+        ended: asyncio.Future[int] = self._loop.create_future()
+
+        def exited(process: Process) -> None:
+            if not ended.done():
+                ended.set_result(process.code or 0)
+
+        with (
+            os.fdopen(os.memfd_create("stdout"), "r+b") as out,
+            os.fdopen(os.memfd_create("stderr"), "r+b") as err,
+        ):
+            process = self.spawn(
+                argv, exited, env=env, cwd=cwd, stdout=out, stderr=err, user=user, group=group, groups=groups
+            )
+            try:
+                code = await asyncio.wait_for(ended, timeout)
+            finally:
+                process.kill_group()
+            return code, _text(out), _text(err)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(MAX_OUTPUT).decode("utf-8", "replace")
+
+
+def _cause(error: Exception, program: str, cwd: str) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename == cwd:
+        return f"its working directory {cwd} does not exist"
+    if isinstance(error, FileNotFoundError) and os.path.exists(program):
+        return "its interpreter (the first line of the script) does not exist"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,223 @@
+"""The control socket: requests in, replies and notices out.
+
+It alone knows clients. The core knows operations by number; who asked for which, and what its
+answer still lacks, is kept here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from supervisor_stack.control import codec, messages
+from supervisor_stack.core import actions as do
+from supervisor_stack.core.stack import Stack
+from supervisor_stack.daemon.engine import Engine
+from supervisor_stack.daemon.signals import number
+from supervisor_stack.errors import RequestError, StackError
+
+log = logging.getLogger(__name__)
+
+REMEMBERED_NOTICES = 1000
+
+
+class Outlet(Protocol):
+    """Where frames leave."""
+
+    def reply(self, identity: bytes, frames: list[bytes]) -> None:
+        """To one client."""
+
+    def send_notice(self, frames: list[bytes]) -> None:
+        """To all subscribers."""
+
+
+class Operation(msgspec.Struct):
+    """A long request under way: who waits for it, and what came of it so far."""
+
+    identity: bytes
+    request_id: str
+    services: tuple[str, ...]
+    outcomes: dict[str, messages.Outcome] = {}
+
+
+class Server:
+    """Answers requests on behalf of an engine's stack.
+
+    `status` makes the answer to a status request; `wall` turns a monotonic time into RFC 3339.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        outlet: Outlet,
+        events_endpoint: str,
+        status: Callable[[messages.Status, int], messages.StatusReply],
+        wall: Callable[[float], str],
+    ) -> None:
+        self._engine = engine
+        self._outlet = outlet
+        self._events_endpoint = events_endpoint
+        self._status = status
+        self._wall = wall
+        self._numbers = itertools.count(1)
+        self._operations: dict[int, Operation] = {}
+        self._waiting: dict[str, set[int]] = {}
+        self._notices: deque[messages.Notice] = deque(maxlen=REMEMBERED_NOTICES)
+        self._seq = 0
+
+    @property
+    def _stack(self) -> Stack:
+        return self._engine.stack
+
+    def next_operation(self) -> int:
+        """A fresh number; also for what stackd asks of itself."""
+        return next(self._numbers)
+
+    # Requests.
+
+    def receive(self, identity: bytes, frames: list[bytes]) -> None:
+        """Answer one message of a client, whatever is in it."""
+        try:
+            request = codec.decode_request(frames)
+        except RequestError as error:
+            self._reply(identity, codec.failure(error, codec.request_id(frames)))
+            return
+        try:
+            self._serve(identity, request)
+        except StackError as error:
+            self._reply(identity, codec.failure(error, request.id))
+        except Exception:
+            log.exception("cannot serve %s: internal error", request)
+            problem = StackError(
+                "cannot serve the request: internal error", ("stackd's log has the details",)
+            )
+            self._reply(identity, codec.failure(problem, request.id))
+
+    def _serve(self, identity: bytes, request: messages.AnyRequest) -> None:
+        stack = self._stack
+        match request:
+            case messages.Status():
+                self._reply(identity, self._status(request, self._seq))
+            case messages.Events():
+                known = [notice for notice in self._notices if notice.seq > request.since]
+                notices = tuple(known[-request.limit :]) if request.limit > 0 else ()
+                reply = messages.EventsReply(
+                    id=request.id, notices=notices, events=self._events_endpoint, seq=self._seq
+                )
+                self._reply(identity, reply)
+            case messages.Signal():
+                number(request.signal)
+                self._engine.request(lambda now: stack.signal(request.service, request.signal))
+                self._reply(identity, messages.Done(id=request.id))
+            case messages.Reset():
+                self._engine.request(lambda now: stack.reset(request.services, now))
+                self._reply(identity, messages.Done(id=request.id))
+            case _:
+                self._operate(identity, request)
+
+    def _operate(self, identity: bytes, request: messages.AnyRequest) -> None:
+        stack = self._stack
+        op = self.next_operation()
+
+        def ask(now: float) -> list[do.Action]:
+            match request:
+                case messages.Start():
+                    begun = stack.start(op, request.services, now)
+                case messages.Stop():
+                    begun = stack.stop(op, request.services, request.cascade, now)
+                case messages.Restart():
+                    begun = stack.restart(op, request.services, request.cascade, now)
+                case messages.Reload():
+                    begun = stack.reload(op, request.services, now)
+                case _:
+                    begun = stack.shut_down(op, now)
+            self._open(op, Operation(identity, request.id, begun.services))
+            return begun.actions
+
+        self._engine.request(ask)
+
+    def _open(self, op: int, operation: Operation) -> None:
+        self._operations[op] = operation
+        for service in operation.services:
+            self._waiting.setdefault(service, set()).add(op)
+        accepted = messages.Accepted(id=operation.request_id, op=op, services=operation.services)
+        self._reply(operation.identity, accepted)
+
+    def _reply(self, identity: bytes, reply: messages.AnyReply) -> None:
+        self._outlet.reply(identity, codec.encode_reply(reply))
+
+    # News.
+
+    def publish(self, change: do.Publish) -> None:
+        """Tell subscribers, and those who wait for an operation on this service."""
+        self._seq += 1
+        notice = messages.Notice(
+            seq=self._seq,
+            time=self._wall(change.at),
+            service=change.service,
+            event=change.event,
+            state=change.state,
+            previous=change.previous,
+            wanted=change.wanted,
+            run=change.run,
+            pid=change.pid,
+            reason=change.reason,
+            detail=change.detail,
+        )
+        self._notices.append(notice)
+        self._outlet.send_notice(codec.encode_notice(notice))
+        log.info("%s", _describe(notice))
+        for op in self._waiting.get(change.service, ()):
+            operation = self._operations[op]
+            progress = messages.Progress(
+                id=operation.request_id,
+                op=op,
+                service=change.service,
+                state=change.state,
+                reason=change.reason,
+            )
+            self._reply(operation.identity, progress)
+
+    def finish(self, end: do.Finish) -> None:
+        """An operation ended for one of its services; when it did for all, the client is told."""
+        operation = self._operations.get(end.op)
+        if operation is None:
+            return  # asked by stackd itself, at its start
+        self._waiting[end.service].discard(end.op)
+        state = self._stack.services[end.service].state
+        operation.outcomes[end.service] = messages.Outcome(
+            service=end.service, state=state, error=end.error, detail=end.detail
+        )
+        if len(operation.outcomes) == len(operation.services):
+            del self._operations[end.op]
+            outcomes = tuple(operation.outcomes[name] for name in operation.services)
+            ok = not any(outcome.error for outcome in outcomes)
+            finished = messages.Finished(id=operation.request_id, op=end.op, ok=ok, outcomes=outcomes)
+            self._reply(operation.identity, finished)
+
+
+_WORDS = {
+    "StartRequested": "start requested",
+    "StopRequested": "stop requested",
+    "RestartRequested": "restart requested",
+    "BecameReady": "ready again",
+    "FilesChanged": "its files changed",
+}
+"""Events that change what is wanted or known, and not the state, in the words of the log."""
+
+
+def _describe(notice: messages.Notice) -> str:
+    """A notice as a line of the log."""
+    if notice.state == notice.previous:
+        move = f"{notice.state}, {_WORDS.get(notice.event, notice.event)}"
+    else:
+        move = f"{notice.previous} -> {notice.state}"
+    who = f" (pid {notice.pid}, run {notice.run})" if notice.pid else ""
+    why = f": {notice.reason}" if notice.reason else ""
+    evidence = "".join(f"\n  {line}" for line in notice.detail)
+    return f"{notice.service}: {move}{who}{why}{evidence}"

@@ -1,0 +1,152 @@
+"""Watching files with watchdog, and telling the core when they have come to rest.
+
+watchdog works in threads of its own. They only hand over paths; what matters is decided on the
+event loop. Adding a watch can wait for such a thread, so that is done in a thread as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from supervisor_stack.core.events import Event, FilesChanged
+from supervisor_stack.daemon.watch_list import WatchList
+
+if TYPE_CHECKING:
+    from watchdog.events import FileSystemEvent
+    from watchdog.observers.api import BaseObserver, ObservedWatch
+
+log = logging.getLogger(__name__)
+
+LONGEST_UNREST = 10
+"""How many times the debounce a stream of changes may go on before it is acted upon all the same."""
+
+
+class Unrest:
+    """Changes of one service's files that have not come to rest yet."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.paths: set[str] = set()
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class FileWatcher:
+    """Watches files for services; posts FilesChanged once for a burst of changes."""
+
+    def __init__(self, post: Callable[[Event], None], loop: asyncio.AbstractEventLoop) -> None:
+        self._post = post
+        self._loop = loop
+        self._lists: dict[str, tuple[WatchList, float]] = {}
+        self._unrest: dict[str, Unrest] = {}
+        self._folders = Folders(self._changed_in_thread)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
+
+    def watch(self, service: str, files: Iterable[str], globs: Iterable[str], debounce: float) -> None:
+        """Watch these for the service, and no others."""
+        self._lists[service] = (WatchList(files, globs), debounce)
+        wanted = {folder for watched, _ in self._lists.values() for folder in watched.folders}
+        self._thread.submit(self._folders.watch_only, wanted)
+
+    def watching(self, service: str) -> tuple[str, ...]:
+        """The folders that are watched for a service."""
+        return tuple(sorted(self._lists[service][0].folders)) if service in self._lists else ()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._thread.submit(self._folders.close)
+        self._thread.shutdown(wait=True)
+
+    def _changed_in_thread(self, path: str) -> None:
+        self._loop.call_soon_threadsafe(self._changed, path)
+
+    def _changed(self, path: str) -> None:
+        for service, (watched, debounce) in self._lists.items():
+            if path in watched:
+                self._stir(service, path, debounce)
+
+    def _stir(self, service: str, path: str, debounce: float) -> None:
+        now = self._loop.time()
+        unrest = self._unrest.setdefault(service, Unrest(now))
+        unrest.paths.add(path)
+        if unrest.timer:
+            unrest.timer.cancel()
+        rest = min(now + debounce, unrest.since + LONGEST_UNREST * debounce)
+        unrest.timer = self._loop.call_at(rest, self._came_to_rest, service)
+
+    def _came_to_rest(self, service: str) -> None:
+        unrest = self._unrest.pop(service)
+        self._post(FilesChanged(service=service, paths=tuple(sorted(unrest.paths))))
+
+
+class Folders:
+    """The folders that watchdog watches. Used from one thread; `changed` is called from others."""
+
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        self._changed = changed
+        self._observer: BaseObserver | None = None
+        self._watches: dict[str, tuple[tuple[int, int], ObservedWatch]] = {}
+
+    def watch_only(self, folders: set[str]) -> None:
+        """Watch these folders and no others; one that was replaced by another is watched anew."""
+        for folder in list(self._watches):
+            if folder not in folders or self._watches[folder][0] != _identity(folder):
+                self._forget(folder)
+        for folder in sorted(folders - self._watches.keys()):
+            try:
+                self._add(folder)
+            except OSError as error:
+                # inotify(7): ENOSPC means fs.inotify.max_user_watches, EMFILE max_user_instances.
+                log.warning(
+                    "cannot watch %s: %s; changes in it are not seen, use stackctl reload",
+                    folder,
+                    error.strerror,
+                )
+
+    def close(self) -> None:
+        """Stop the observer and its threads."""
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+
+    def _add(self, folder: str) -> None:
+        # Imported here: it takes 60 ms that the start of the services should not wait for.
+        from watchdog.events import FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent
+        from watchdog.events import DirCreatedEvent, DirDeletedEvent, DirMovedEvent, FileSystemEventHandler
+        from watchdog.observers import Observer
+
+        changed = self._changed
+
+        class Handler(FileSystemEventHandler):
+            def on_any_event(self, event: FileSystemEvent) -> None:
+                for path in (event.src_path, event.dest_path):
+                    if path:
+                        changed(os.fsdecode(path))
+
+        if self._observer is None:
+            self._observer = Observer()
+            self._observer.start()
+        # Without modifications: a log file in the same folder would wake us at every request. What
+        # is written is told when it is closed, and moved, created or deleted entries at once.
+        kinds = [FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent]
+        folders = [DirCreatedEvent, DirDeletedEvent, DirMovedEvent]
+        identity = _identity(folder)
+        watch = self._observer.schedule(Handler(), folder, event_filter=[*kinds, *folders])
+        self._watches[folder] = (identity, watch)
+
+    def _forget(self, folder: str) -> None:
+        _, watch = self._watches.pop(folder)
+        if self._observer is not None:
+            self._observer.unschedule(watch)
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
