@@ -52,8 +52,8 @@ def judge(verb: Verb, run: int, service: Service) -> Verdict | None:
         case "start":
             return _start(service)
         case "restart":
-            if service.again or (service.run == run and service.wanted and service.state is not State.FAILED):
-                return None
+            if service.wanted and not _is_stuck(service) and (service.again or service.run == run):
+                return Verdict(service.reason) if service.state is State.WAITING and service.blocked else None
             return _start(service)
         case "stop":
             return _stop(service)
@@ -62,6 +62,8 @@ def judge(verb: Verb, run: int, service: Service) -> Verdict | None:
 
 
 def _start(service: Service) -> Verdict | None:
+    if _is_stuck(service):
+        return Verdict(service.reason)
     if not service.wanted:
         return Verdict("it was stopped meanwhile") if service.is_down else None
     if service.is_fulfilled:
@@ -80,11 +82,15 @@ def _start(service: Service) -> Verdict | None:
 
 
 def _stop(service: Service) -> Verdict | None:
-    if service.wanted and not (service.state is State.FAILED):
+    if _is_stuck(service):
+        return Verdict(service.reason)
+    if service.wanted:
         return Verdict("it was started meanwhile")
-    if service.state is State.FAILED:
-        return Verdict(service.reason, service.detail)
     return Verdict() if service.is_down else None
+
+
+def _is_stuck(service: Service) -> bool:
+    return service.state is State.KILLING and service.blocked
 
 
 def _reload(run: int, service: Service) -> Verdict | None:

@@ -72,7 +72,7 @@ _ROWS: tuple[Row, ...] = (
     ({STOPPING}, ev.SpawnFailed, leaving.settle_unborn, SETTLED),
     ({STOPPING}, ev.CheckFinished, leaving.settle_unborn, SETTLED),
     ({STOPPING}, ev.DeadlinePassed, leaving.kill, {KILLING}),
-    ({KILLING}, ev.DeadlinePassed, leaving.report_unkillable, {FAILED}),
+    ({KILLING}, ev.DeadlinePassed, leaving.report_unkillable, set()),
     # The end of a run.
     ({STARTING, RUNNING, RELOADING}, ev.ProcessExited, endings.after_exit, SETTLED | {KILLING}),
     ({STOPPING}, ev.ProcessExited, endings.after_stop, SETTLED | {KILLING}),

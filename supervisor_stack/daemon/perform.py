@@ -6,6 +6,7 @@ What takes time runs as a leaf task, of which a service has one at most, and end
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -77,7 +78,7 @@ class Performer:
         self._audience = audience
         self._environ = environ
         self._reports: dict[str, CheckReport] = {}
-        self._leaves: dict[str, asyncio.Task[None]] = {}
+        self._leaves: dict[str, asyncio.Task[ev.Event]] = {}
 
     def __call__(self, action: do.Action) -> None:
         """Carry out one order."""
@@ -95,9 +96,9 @@ class Performer:
             case do.StopProbe():
                 self._prober.stop(action.service)
             case do.RunCheck():
-                self._start_leaf(action.service, self._check(action.service, action.run))
+                self._test(action)
             case do.StartReload():
-                self._start_leaf(action.service, self._reload(action))
+                self._start_leaf(action.service, self._reload(action), None)
             case do.StopCheck():
                 self._stop_leaf(action.service)
             case do.WatchFiles():
@@ -119,7 +120,8 @@ class Performer:
                 return
         for address in action.addresses:
             if ports.is_taken(address):
-                self._start_leaf(action.service, self._report_taken(action, address))
+                taken = _spawn_failed(action, f"{address} is in use")
+                self._start_leaf(action.service, self._describe_taken(action, address), taken)
                 return
         try:
             run = self._launch(spec, action.run)
@@ -171,13 +173,13 @@ class Performer:
             run.process.signal(number(action.name))
 
     def _sweep(self, action: do.Sweep) -> None:
-        process = self.runs[action.service].process
-        process.kill_group()
-        self.members.sweep(action.service, action.run, lambda: process.code is not None)
+        run = self.runs.get(action.service)
+        if run:
+            run.process.kill_group()
+        self.members.sweep(action.service, action.run, lambda: not run or run.process.code is not None)
 
-    async def _report_taken(self, action: do.Spawn, address: Address) -> None:
-        holder = await ports.describe_holder(address)
-        self._post(_spawn_failed(action, f"{address} is in use by {holder}"))
+    async def _describe_taken(self, action: do.Spawn, address: Address) -> ev.Event:
+        return _spawn_failed(action, f"{address} is in use by {await ports.describe_holder(address)}")
 
     # Probes and tests.
 
@@ -190,16 +192,14 @@ class Performer:
         code, out, err = await self._processes.run(argv, timeout, env=self._environ, cwd="/")
         return code, out + err
 
-    async def _check(self, name: str, run: int) -> None:
-        spec = self._specs[name]
-        check = spec.check
-        if check is None:
-            raise TypeError(f"{name} has no configuration test")
-        finished = ev.CheckFinished(service=name, run=run, ok=False, summary="configuration test was stopped")
-        try:
-            finished = await self._run_check(spec, run, check)
-        finally:
-            self._post(finished)
+    def _test(self, action: do.RunCheck) -> None:
+        spec = self._specs[action.service]
+        if spec.check is None:
+            raise TypeError(f"{spec.name} has no configuration test")
+        stopped = ev.CheckFinished(
+            service=spec.name, run=action.run, ok=False, summary="the configuration test was stopped"
+        )
+        self._start_leaf(spec.name, self._run_check(spec, action.run, spec.check), stopped)
 
     async def _run_check(self, spec: ServiceSpec, run: int, check: Check) -> ev.CheckFinished:
         env = launch.environment(spec, self._environ, run, "")
@@ -228,7 +228,7 @@ class Performer:
             self._reports[spec.name] = report
         return ev.CheckFinished(service=spec.name, run=run, ok=True, report=report)
 
-    async def _reload(self, action: do.StartReload) -> None:
+    async def _reload(self, action: do.StartReload) -> ev.Event:
         spec = self._specs[action.service]
         if spec.reload is None:
             raise TypeError(f"{spec.name} cannot reload")
@@ -242,7 +242,7 @@ class Performer:
 
         logs = (capture.log_path(self._log_dir, spec.name), *self._error_logs(spec))
         process = self.runs[spec.name].process
-        self._post(await reload(spec.name, action.run, process, spec.reload, logs, is_ready))
+        return await reload(spec.name, action.run, process, spec.reload, logs, is_ready)
 
     def _error_logs(self, spec: ServiceSpec) -> tuple[str, ...]:
         """The logs that the service writes by itself, but not those of its visitors."""
@@ -252,21 +252,30 @@ class Performer:
 
     # Leaf tasks.
 
-    def _start_leaf(self, service: str, work: Coroutine[Any, Any, None]) -> None:
+    def _start_leaf(
+        self, service: str, work: Coroutine[Any, Any, ev.Event], otherwise: ev.Event | None
+    ) -> None:
+        """Run something that takes time; its result is posted, or `otherwise` when it was stopped."""
         self._stop_leaf(service)
         task = asyncio.get_running_loop().create_task(work, name=service)
         self._leaves[service] = task
-        task.add_done_callback(self._leaf_ended)
+        task.add_done_callback(functools.partial(self._leaf_ended, otherwise))
 
     def _stop_leaf(self, service: str) -> None:
         if task := self._leaves.pop(service, None):
             task.cancel()
 
-    def _leaf_ended(self, task: asyncio.Task[None]) -> None:
+    def _leaf_ended(self, otherwise: ev.Event | None, task: asyncio.Task[ev.Event]) -> None:
         if self._leaves.get(task.get_name()) is task:
             del self._leaves[task.get_name()]
-        if not task.cancelled() and (error := task.exception()):
-            log.error("cannot complete a task of %s: internal error", task.get_name(), exc_info=error)
+        fact = otherwise
+        if not task.cancelled():
+            if error := task.exception():
+                log.error("cannot complete a task of %s: internal error", task.get_name(), exc_info=error)
+            else:
+                fact = task.result()
+        if fact is not None:
+            self._post(fact)
 
 
 def _spawn_failed(action: do.Spawn, reason: str, final: bool = False) -> ev.SpawnFailed:

@@ -88,6 +88,7 @@ def _record(service: Service, ending: Ending, now: float) -> Service:
 def settle(service: Service, now: float, chance: float) -> Service:
     """All processes of the run are gone: what comes next."""
     ending = service.ending or Ending("stopped", clean=True)
+    service = msgspec.structs.replace(service, blocked=False)
     if not service.wanted:
         reason = "" if ending.clean else ending.reason
         return enter(service, State.STOPPED, now, pid=None, again=False, reason=reason, ending=None)

@@ -6,7 +6,7 @@ import msgspec
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.moves.base import KILL_TIMEOUT, Step, enter, stop_signals, terminate
+from supervisor_stack.core.moves.base import KILL_TIMEOUT, Step, enter, keep, stop_signals, terminate
 from supervisor_stack.core.moves.endings import settle
 from supervisor_stack.core.state import Service, State
 
@@ -37,6 +37,10 @@ def kill(service: Service, event: ev.DeadlinePassed, now: float, chance: float) 
 
 
 def report_unkillable(service: Service, event: ev.DeadlinePassed, now: float, chance: float) -> Step:
-    """The kernel does not let go of a process. A new run beside it could corrupt its files."""
+    """The kernel does not let go of a process. A new run beside it could corrupt its files.
+
+    So this goes on for as long as the process does; whoever waits is told.
+    """
     reason = f"processes still there {KILL_TIMEOUT:g} s after SIGKILL (uninterruptible sleep?)"
-    return enter(service, State.FAILED, now, reason=reason, again=False, ready=False), ()
+    service, _ = keep(service, reason=reason, blocked=True, deadline=now + KILL_TIMEOUT)
+    return service, (do.Sweep(service=service.name, run=service.run),)

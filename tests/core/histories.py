@@ -1,0 +1,111 @@
+"""Driving a stack by hand: facts in, orders out, a clock that only moves when told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from supervisor_stack.core import actions as do
+from supervisor_stack.core import events as ev
+from supervisor_stack.core.stack import Stack
+from supervisor_stack.core.state import Service, State
+from supervisor_stack.spec import ProbeSpec, ServiceSpec
+
+PROBE = ProbeSpec(type="notify")
+
+
+def service(name: str, *requires: str, **keys: Any) -> ServiceSpec:
+    """A service that has to be probed, unless `ready=None` is given."""
+    keys.setdefault("ready", PROBE)
+    return ServiceSpec(name=name, argv=(name,), requires=requires, **keys)
+
+
+class History:
+    """A stack with a clock. The shell is obedient: what is ordered is only noted."""
+
+    def __init__(self, *specs: ServiceSpec, chance: float = 0.0) -> None:
+        self.stack = Stack(specs, lambda: chance)
+        self.now = 100.0
+        self.orders: list[do.Action] = []
+        self.finished: dict[int, dict[str, str]] = {}
+        self._op = 0
+
+    def __getitem__(self, name: str) -> Service:
+        return self.stack.services[name]
+
+    def states(self) -> dict[str, State]:
+        """The state of every service."""
+        return {name: each.state for name, each in self.stack.services.items()}
+
+    # Requests.
+
+    def ask(self, verb: str, *names: str, **keys: Any) -> int:
+        """Request `start`, `stop`, `restart` or `reload`; returns the operation."""
+        self._op += 1
+        if verb in ("stop", "restart"):
+            keys.setdefault("cascade", False)
+        begun = getattr(self.stack, verb)(self._op, names, now=self.now, **keys)
+        self._take(begun.actions)
+        return self._op
+
+    def shut_down(self) -> None:
+        """As by SIGTERM."""
+        self._op += 1
+        self._take(self.stack.shut_down(self._op, self.now).actions)
+
+    # Facts. Those about processes are of the present run unless `run` says otherwise.
+
+    def tell(self, event: ev.Event) -> list[do.Action]:
+        """Any fact; returns the orders that follow, without news."""
+        return self._take(self.stack.handle(event, self.now))
+
+    def _of_run(self, kind: type[ev.RunEvent], name: str, **keys: Any) -> list[do.Action]:
+        keys.setdefault("run", self[name].run)
+        return self.tell(kind(service=name, **keys))
+
+    def spawned(self, name: str, pid: int = 1000, **keys: Any) -> list[do.Action]:
+        """The process exists."""
+        return self._of_run(ev.Spawned, name, pid=pid, **keys)
+
+    def ready(self, name: str, **keys: Any) -> list[do.Action]:
+        """The probe was answered."""
+        return self._of_run(ev.BecameReady, name, **keys)
+
+    def up(self, *names: str) -> None:
+        """Spawned and ready, in this order."""
+        for name in names:
+            self.spawned(name)
+            self.ready(name)
+
+    def exited(self, name: str, code: int = 1, **keys: Any) -> list[do.Action]:
+        """The main process ended."""
+        return self._of_run(ev.ProcessExited, name, code=code, **keys)
+
+    def gone(self, name: str) -> list[do.Action]:
+        """The last of the left-over processes ended."""
+        return self._of_run(ev.MembersGone, name)
+
+    def checked(self, name: str, ok: bool = True, **keys: Any) -> list[do.Action]:
+        """The configuration test ended."""
+        return self._of_run(ev.CheckFinished, name, ok=ok, **keys)
+
+    def later(self, seconds: float) -> list[do.Action]:
+        """Time passes."""
+        self.now += seconds
+        return self._take(self.stack.wake(self.now))
+
+    def _take(self, actions: list[do.Action]) -> list[do.Action]:
+        for action in actions:
+            if isinstance(action, do.Finish):
+                self.finished.setdefault(action.op, {})[action.service] = action.error
+        orders = [action for action in actions if not isinstance(action, (do.Publish, do.Finish))]
+        self.orders += orders
+        return orders
+
+    def spawns(self) -> list[str]:
+        """Who was ordered to be spawned so far, in order."""
+        return [order.service for order in self.orders if isinstance(order, do.Spawn)]
+
+    def signals(self) -> list[tuple[str, str]]:
+        """Who was ordered to be signalled so far, and with what; without the SIGCONTs."""
+        sent = [order for order in self.orders if isinstance(order, do.Signal)]
+        return [(order.service, order.name) for order in sent if order.name != "CONT"]

@@ -1,0 +1,168 @@
+"""Whatever happens in whatever order: a few things are never untrue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from supervisor_stack.core import actions as do
+from supervisor_stack.core import events as ev
+from supervisor_stack.core.state import NEVER, State
+from supervisor_stack.errors import RefusedError
+from supervisor_stack.spec import Backoff, Reload, StartLimit
+from tests.core.histories import History, service
+from tests.core.test_reload import CHECK
+
+NAMES = ("db", "cache", "migrate", "app", "web")
+TRANSIENT = {State.STARTING, State.RELOADING, State.STOPPING, State.KILLING, State.BACKOFF}
+
+names = st.sampled_from(NAMES)
+codes = st.sampled_from((0, 1, 7, -9, -15))
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """A stack, and a world that does with its processes what it likes, as far as a kernel would.
+
+    `processes` holds the main processes that exist: name -> runs. The world makes one when the core
+    orders it and ends it when it likes, and sends every other fact at any time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        patient: dict[str, Any] = {
+            "backoff": Backoff(initial=1.0),
+            "start_limit": StartLimit(burst=4, interval=60.0),
+        }
+        self.history = History(
+            service("db", final_exits={7: "broken"}, **patient),
+            service("cache", ready=None, **patient),
+            service("migrate", "db", type="task", ready=None, **patient),
+            service("app", "db", "migrate", wants=("cache",), restart="on-failure", **patient),
+            service("web", "app", check=CHECK, reload=Reload(signal="HUP"), **patient),
+        )
+        self.processes: dict[str, set[int]] = {name: set() for name in NAMES}
+        self.unborn: list[do.Spawn] = []
+        self.tests: list[do.RunCheck] = []
+        self.seen = 0
+
+    def _obey(self) -> None:
+        """Note the spawns that were ordered since the last look."""
+        for order in self.history.orders[self.seen :]:
+            if isinstance(order, do.Spawn):
+                needs = self.history.stack.graph.requires[order.service]
+                unready = [name for name in needs if not self.history[name].is_fulfilled]
+                assert not unready, f"{order.service} was started before {unready}"
+                self.unborn.append(order)
+            elif isinstance(order, do.RunCheck):
+                self.tests.append(order)
+        self.seen = len(self.history.orders)
+
+    @rule(verb=st.sampled_from(("start", "stop", "restart", "reload")), name=names, cascade=st.booleans())
+    def request(self, verb: str, name: str, cascade: bool) -> None:
+        keys = {"cascade": cascade} if verb in ("stop", "restart") else {}
+        try:
+            self.history.ask(verb, name, **keys)
+        except RefusedError:
+            return
+        finally:
+            self._obey()
+
+    @rule()
+    def shut_down(self) -> None:
+        self.history.shut_down()
+        self._obey()
+
+    @precondition(lambda self: self.unborn)
+    @rule(works=st.booleans(), final=st.booleans())
+    def make(self, works: bool, final: bool) -> None:
+        order = self.unborn.pop(0)
+        if works:
+            self.processes[order.service].add(order.run)
+            self.history.spawned(order.service, run=order.run)
+        else:
+            fact = ev.SpawnFailed(service=order.service, run=order.run, reason="no", final=final)
+            self.history.tell(fact)
+        self._obey()
+
+    @rule(name=names, code=codes, leftovers=st.integers(0, 2))
+    def end(self, name: str, code: int, leftovers: int) -> None:
+        if self.processes[name]:
+            run = self.processes[name].pop()
+            self.history.exited(name, code, run=run, leftovers=leftovers)
+            self._obey()
+
+    @rule(name=names, fact=st.sampled_from((ev.BecameReady, ev.MembersGone, ev.ReloadVerified)))
+    def tell(self, name: str, fact: type[ev.RunEvent]) -> None:
+        if fact is ev.MembersGone and self.processes[name]:
+            return  # a sweep ends after the main process only
+        self.history.tell(fact(service=name, run=self.history[name].run))
+        self._obey()
+
+    @precondition(lambda self: self.tests)
+    @rule(ok=st.booleans())
+    def check(self, ok: bool) -> None:
+        order = self.tests.pop(0)
+        summary = "" if ok else "broken"
+        self.history.checked(order.service, run=order.run, ok=ok, summary=summary)
+        self._obey()
+
+    @rule(name=names, ready=st.booleans())
+    def fail_reload(self, name: str, ready: bool) -> None:
+        run = self.history[name].run
+        self.history.tell(ev.ReloadFailed(service=name, run=run, reason="no", ready=ready))
+        self._obey()
+
+    @rule(name=names)
+    def change_files(self, name: str) -> None:
+        self.history.tell(ev.FilesChanged(service=name, paths=("/x",)))
+        self._obey()
+
+    @precondition(lambda self: not self.unborn)  # making a process takes no time
+    @rule(seconds=st.sampled_from((0.5, 2.0, 11.0, 100.0)))
+    def wait(self, seconds: float) -> None:
+        self.history.later(seconds)
+        self._obey()
+
+    @invariant()
+    def no_service_has_two_lives(self) -> None:
+        for name in NAMES:
+            unborn = [order for order in self.unborn if order.service == name]
+            assert len(self.processes[name]) + len(unborn) <= 1
+
+    @invariant()
+    def what_is_down_has_no_process(self) -> None:
+        for name in NAMES:
+            if self.history[name].is_down:
+                assert not self.processes[name]
+
+    @invariant()
+    def every_state_that_should_pass_has_a_deadline(self) -> None:
+        for name in NAMES:
+            if self.history[name].state in TRANSIENT:
+                assert self.history[name].deadline < NEVER
+
+    @invariant()
+    def the_alarm_is_set_for_the_next_deadline(self) -> None:
+        assert self.history.stack.deadline == min(self.history[name].deadline for name in NAMES)
+
+    @invariant()
+    def nobody_waits_for_what_is_there(self) -> None:
+        for name in NAMES:
+            each = self.history[name]
+            if each.state is State.WAITING:
+                before = self.history.stack.graph.before[name]
+                assert any(not self.history[other].is_fulfilled for other in before)
+
+    @invariant()
+    def the_count_of_the_stack_is_that_of_its_services(self) -> None:
+        wanted = [name for name in NAMES if self.history[name].wanted]
+        all_well = all(self.history[name].is_as_wanted for name in wanted)
+        assert (self.history.stack.state == "running") <= all_well
+        assert self.history.stack.ready_count == sum(self.history[name].is_as_wanted for name in wanted)
+
+
+AnyHistory.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+TestAnyHistory = AnyHistory.TestCase
