@@ -308,8 +308,8 @@ def _is_hopeless(service: Service) -> bool:
 
 def _publish(before: Service, after: Service, event: ev.Event, now: float) -> list[do.Action]:
     """News for subscribers: what a person would call a change."""
-    seen = (before.state, before.wanted, before.ready, before.rejected, before.run)
-    if seen == (after.state, after.wanted, after.ready, after.rejected, after.run):
+    seen = (before.state, before.wanted, before.ready, before.rejected, before.run, before.pid)
+    if seen == (after.state, after.wanted, after.ready, after.rejected, after.run, after.pid):
         return []
     rejected = after.rejected and after.rejected != before.rejected
     detail = after.rejected_detail if rejected else after.detail

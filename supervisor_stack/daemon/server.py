@@ -206,6 +206,7 @@ _WORDS = {
     "StopRequested": "stop requested",
     "RestartRequested": "restart requested",
     "BecameReady": "ready again",
+    "Spawned": "process made",
     "FilesChanged": "its files changed",
 }
 """Events that change what is wanted or known, and not the state, in the words of the log."""

@@ -29,7 +29,11 @@ class Files(Protocol):
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user wrote, with absolute paths: the input of every function of a kind."""
+    """What the user wrote, with absolute paths: the input of every function of a kind.
+
+    `as_root`: the service will run as the superuser. `has_ready`: the user wrote a probe, so that
+    none has to be found.
+    """
 
     name: str
     binary: str
@@ -38,6 +42,9 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     env: dict[str, str]
     files: Files
+    cwd: str = "/"
+    as_root: bool = False
+    has_ready: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,49 @@
+"""Wall time of `stackctl status`, beside what Python and ZeroMQ cost by themselves.
+
+    python -m benchmarks.command_line [RUNS]
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.figures import machine, row
+from tests.stack import RunningStack
+
+
+def wall(argv: list[str], env: dict[str, str]) -> float:
+    """Milliseconds of one run, its output thrown away."""
+    begun = time.monotonic()
+    subprocess.run(argv, env=env, check=True, stdout=subprocess.DEVNULL)
+    return (time.monotonic() - begun) * 1000
+
+
+def main() -> None:
+    """Measure the commands in turn, so that a busy moment hits all of them."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    machine()
+    toml = "".join(f"[services.app{number}]\ncommand = ['sleep', '100000']\n" for number in range(4))
+    with tempfile.TemporaryDirectory() as folder, RunningStack(Path(folder), toml) as stack:
+        stack.until_up()
+        stackctl = [sys.executable, "-m", "supervisor_stack.cli.stackctl", "-c", str(stack.config)]
+        commands = {
+            "python -c pass": [sys.executable, "-c", "pass"],
+            "python -c 'import zmq'": [sys.executable, "-c", "import zmq"],
+            "stackctl status --json": [*stackctl, "status", "--json"],
+            "stackctl status (pipe)": [*stackctl, "status"],
+            "stackctl is-active app0": [*stackctl, "is-active", "app0"],
+        }
+        figures: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(runs):
+            for name, argv in commands.items():
+                figures[name].append(wall(argv, stack.env))
+    for name, values in figures.items():
+        row(name, values)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The one app of the example: it counts its visitors, in MySQL and in Redis."""

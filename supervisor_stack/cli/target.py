@@ -1,0 +1,27 @@
+"""Which stackd a command line is for."""
+
+from __future__ import annotations
+
+import os
+
+from supervisor_stack.cli.arguments import Options
+from supervisor_stack.control.client import StackClient
+
+DEFAULT_CONFIG = "/etc/stackd/stackd.toml"
+
+
+def config_file(options: Options) -> str:
+    """The path of the configuration file."""
+    return options.config or os.environ.get("STACKD_CONFIG") or DEFAULT_CONFIG
+
+
+def connect(options: Options) -> StackClient:
+    """A client of that stackd. Raises ConfigError, and what StackClient raises."""
+    return StackClient(options.socket or _configured(options))
+
+
+def _configured(options: Options) -> str:
+    # With --socket nothing of the configuration is needed, tomli included.
+    from supervisor_stack.config import locate
+
+    return locate(config_file(options), os.environ).socket

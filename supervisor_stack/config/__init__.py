@@ -1,0 +1,30 @@
+"""The configuration: from stackd.toml to a StackSpec, or an error with each mistake's file, line and cure.
+
+Two ways in. `load` reads and judges everything, as the daemon and `--check` need it. `locate` finds out
+where stackd listens, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike, fspath
+from typing import TYPE_CHECKING
+
+from supervisor_stack.config.places import locate
+
+if TYPE_CHECKING:
+    from supervisor_stack.spec import StackSpec
+
+__all__ = ["load", "locate"]
+
+
+def load(path: str | PathLike[str], environ: Mapping[str, str]) -> StackSpec:
+    """The stack that a configuration file describes. `environ`: what `${NAME}` in it refers to.
+
+    Raises ConfigError; its `detail` has one line `FILE:LINE: key.path: what is wrong; what would be
+    right` for each mistake.
+    """
+    # stackctl imports this package for `locate`, and must not wait for the schema and the kinds.
+    from supervisor_stack.config.build import build
+
+    return build(fspath(path), environ)

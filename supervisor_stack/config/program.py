@@ -1,0 +1,116 @@
+"""What a service runs: the command that the user wrote, or what its kind makes of a configuration file."""
+
+from __future__ import annotations
+
+from supervisor_stack.config.draft import Draft
+from supervisor_stack.config.machine import problem_of_file
+from supervisor_stack.config.probe import WITHOUT_ADDRESS
+from supervisor_stack.config.process import Process
+from supervisor_stack.config.service_table import COMMAND
+from supervisor_stack.config.words import near, toml
+from supervisor_stack.kinds import KINDS
+from supervisor_stack.kinds.base import Facts, Given
+
+
+def read_program(draft: Draft, process: Process) -> Facts | None:
+    """What there is to know of the program, or None when the mistakes leave nothing."""
+    facts = _command(draft, process) if draft.is_command else _server(draft, process)
+    if facts is not None:
+        draft.wrong(("config",), *facts.problems)
+    return facts
+
+
+def _command(draft: Draft, process: Process) -> Facts | None:
+    given = draft.given
+    of_servers = [key for key in ("config", "binary") if key in given]
+    for key in of_servers:
+        draft.wrong((key,), f"a service of kind {toml(COMMAND)} has no {key}; {_cure_of_server_key(draft)}")
+    if "command" not in given:
+        if not of_servers and not draft.is_wrong("command"):
+            draft.wrong(
+                ("command",), 'is missing; write command = ["PROGRAM", "ARGUMENT"], or the kind of server'
+            )
+        return Facts(argv=())
+    name, *args = given["command"]
+    path = draft.site.program(
+        name,
+        draft.at("command", 0),
+        folders=process.path,
+        cwd=process.cwd,
+        cure="install it, or write its whole path (in a virtualenv it is VENV/bin/PROGRAM)",
+    )
+    return _learn(draft, process, binary=path, args=(*args, *given.get("args", ())))
+
+
+def _cure_of_server_key(draft: Draft) -> str:
+    """A server whose `kind` was forgotten is mostly named after it."""
+    kind = near(draft.name, [name for name in KINDS if name != COMMAND])
+    if kind and "kind" not in draft.given:
+        return f"did you mean kind = {toml(kind)}?"
+    return "write what to run as command"
+
+
+def _server(draft: Draft, process: Process) -> Facts | None:
+    kind = draft.kind
+    if "command" in draft.given:
+        draft.wrong(
+            ("command",),
+            f"kind {toml(kind.name)} makes its own command; write what is to be added to it as args",
+        )
+    config = _config(draft)
+    binary = _binary(draft, process)
+    if config is None or not binary:
+        return None
+    return _learn(draft, process, binary=binary, config=config, args=draft.given.get("args", ()))
+
+
+def _learn(draft: Draft, process: Process, *, binary: str, args: tuple[str, ...], config: str = "") -> Facts:
+    probe = draft.given["ready"].given() if "ready" in draft.given else {}
+    return draft.kind.learn(
+        Given(
+            name=draft.name,
+            binary=binary,
+            config=config,
+            args=args,
+            user=process.user,
+            env=process.env,
+            files=draft.site.files,
+            cwd=process.cwd,
+            as_root=process.as_root,
+            has_ready="address" in probe or probe.get("type") in WITHOUT_ADDRESS,
+        )
+    )
+
+
+def _config(draft: Draft) -> str | None:
+    """The configuration file, empty for none. None when it cannot be read."""
+    kind = draft.kind
+    if draft.is_wrong("config"):
+        return None
+    if "config" not in draft.given:
+        if kind.needs_config:
+            draft.wrong(("config",), f"is missing; write the configuration file of {kind.name}")
+            return None
+        return ""
+    path = draft.site.absolute(draft.given["config"])
+    if problem := problem_of_file(path):
+        draft.wrong(
+            ("config",), f"cannot read {path}: {problem}; write the configuration file of {kind.name}"
+        )
+        return None
+    return path
+
+
+def _binary(draft: Draft, process: Process) -> str:
+    site, given, kind = draft.site, draft.given, draft.kind
+    if "binary" in given:
+        cure = f"install it, or write the path of {kind.binaries[0]}"
+        at = draft.at("binary")
+        return site.program(given["binary"], at, folders=process.path, cwd=site.base_dir, cure=cure)
+    found = site.first_program(kind.binaries, process.path)
+    if not found:
+        names, folders = " or ".join(kind.binaries), ":".join(process.path)
+        draft.wrong(
+            ("binary",), f"there is no {names} in {folders}; install {kind.binaries[0]}, or write where it is"
+        )
+    return found

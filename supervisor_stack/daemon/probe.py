@@ -1,0 +1,191 @@
+"""Readiness: ask each service until it answers its own protocol.
+
+A socket that stackd holds open accepts connections while nobody is there to serve them, and Redis
+listens before it has loaded its data: a connection proves nothing, an answer does.
+
+It must never block the loop, start a thread, make a process by itself, or outlive `stop`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from supervisor_stack.core.events import BecameReady, Event, ProbeFailed
+from supervisor_stack.core.moves.endings import describe_exit
+from supervisor_stack.daemon.protocols import http, mysql, redis, uwsgi
+from supervisor_stack.daemon.protocols.connection import Connection, reason
+from supervisor_stack.daemon.text import printable
+from supervisor_stack.errors import SpawnError
+from supervisor_stack.spec import Address, ProbeSpec, ProbeType
+
+# Runs a command for at most so many seconds and returns its exit status (minus the signal, if one
+# ended it) and what it printed. Raises SpawnError, and TimeoutError when it had to be killed; when
+# cancelled it kills the command.
+RunCommand = Callable[[tuple[str, ...], float], Awaitable[tuple[int, str]]]
+
+# Most services are ready within a second, and what is asked until then is mostly refused at once, at a
+# cost of some 0.1 ms. So the first second is asked eagerly: readiness is noticed a few ms after the
+# fact, and every dependent starts that much earlier. Later it is asked every `interval`.
+FIRST_PAUSE: Final = 0.002
+GROWTH: Final = 1.5
+EAGER_TIME: Final = 1.0
+EAGER_PAUSE: Final = 0.05
+
+
+async def _connected(_connection: Connection, _spec: ProbeSpec) -> str:
+    return ""
+
+
+PROTOCOLS: Final[dict[ProbeType, Callable[[Connection, ProbeSpec], Awaitable[str]]]] = {
+    "tcp": _connected,
+    "unix": _connected,
+    "http": http.ask,
+    "mysql": mysql.ask,
+    "redis": redis.ask,
+    "uwsgi": uwsgi.ask,
+}
+
+# Those that end an answer by closing; the others wait for the client to leave.
+SERVER_CLOSES: Final[frozenset[ProbeType]] = frozenset({"http", "uwsgi"})
+
+
+async def ask(spec: ProbeSpec, address: Address | None, *, run_command: RunCommand) -> str:
+    """Ask once. Returns an empty string when the service is ready, else a sentence that says why not.
+
+    `address` is where to ask when the probe itself names none. Takes at most `spec.timeout` seconds,
+    and a moment more for a server that is ready and still sends its page.
+    """
+    if spec.type == "notify":
+        return "waits for READY=1"
+    if spec.type == "exec":
+        return await _ask_command(spec, run_command)
+    target = spec.address or address
+    if target is None:
+        return "its configuration names no address to ask"
+    return await _ask_server(spec, target.dial, run_command)
+
+
+async def _ask_server(spec: ProbeSpec, address: Address, run_command: RunCommand) -> str:
+    connection = None
+    try:
+        async with asyncio.timeout(spec.timeout):
+            connection = await _connect(address, spec, run_command)
+            answer = await PROTOCOLS[spec.type](connection, spec)
+        if spec.type in SERVER_CLOSES:
+            await connection.farewell()
+    except TimeoutError:
+        return f"{address}: no answer within {spec.timeout:g} s"
+    except OSError as err:
+        return f"{address}: {reason(err)}"
+    except SpawnError as err:
+        return err.message
+    finally:
+        if connection is not None:
+            connection.close()
+    return answer
+
+
+async def _connect(address: Address, spec: ProbeSpec, run_command: RunCommand) -> Connection:
+    if address.path:
+        return await Connection.to(address)
+    refusal: OSError | None = None
+    for host in await _look_up(address.host, spec, run_command):
+        try:
+            return await Connection.to(Address(host=host, port=address.port))
+        except OSError as err:
+            refusal = refusal or err
+    raise refusal or OSError(f"cannot look up {address.host}: no such host")
+
+
+async def _look_up(host: str, spec: ProbeSpec, run_command: RunCommand) -> tuple[str, ...]:
+    if _is_numeric(host):
+        return (host,)
+    if host == "localhost":
+        return ("127.0.0.1", "::1")
+    # getaddrinfo(3) may block for as long as a name server is silent, and asyncio would run it in a
+    # thread that cannot be cancelled. getent(1) is the same lookup in a process that can be killed.
+    _, output = await run_command(("getent", "ahosts", host), spec.timeout)
+    first_words = (line.split(maxsplit=1)[0] for line in output.splitlines() if line.strip())
+    return tuple(dict.fromkeys(word for word in first_words if _is_numeric(word)))
+
+
+def _is_numeric(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            return bool(socket.inet_pton(family, host))
+    return False
+
+
+async def _ask_command(spec: ProbeSpec, run_command: RunCommand) -> str:
+    try:
+        async with asyncio.timeout(spec.timeout):
+            status, output = await run_command(spec.command, spec.timeout)
+    except TimeoutError:
+        return f"{spec.command[0]}: no answer within {spec.timeout:g} s"
+    except SpawnError as err:
+        return err.message
+    if status == 0:
+        return ""
+    last_words = printable(output.rstrip().rpartition("\n")[2].strip())
+    return f"{spec.command[0]}: {describe_exit(status)}{': ' if last_words else ''}{last_words}"
+
+
+class Prober:
+    """Asks every service that was started, until it is ready."""
+
+    def __init__(self, post: Callable[[Event], None], run_command: RunCommand) -> None:
+        self._post = post
+        self._run_command = run_command
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, service: str, run: int, spec: ProbeSpec, address: Address | None) -> None:
+        """Ask on behalf of this run, in place of any earlier one.
+
+        Posts ProbeFailed whenever the answer changes and BecameReady once, and then stops. For a
+        service that tells by itself (`notify`) it posts nothing.
+        """
+        self.stop(service)
+        if spec.type == "notify":
+            return
+        asking = self._ask_until_ready(service, run, spec, address)
+        task = asyncio.get_running_loop().create_task(asking, name=f"probe {service}")
+        self._tasks[service] = task
+        task.add_done_callback(partial(self._forget, service))
+
+    def stop(self, service: str) -> None:
+        """Stop asking; nothing is posted for the service after this."""
+        if task := self._tasks.pop(service, None):
+            task.cancel()
+
+    def _forget(self, service: str, task: asyncio.Task[None]) -> None:
+        # With its last reference gone, a task that met a bug has asyncio log the traceback now.
+        if self._tasks.get(service) is task:
+            del self._tasks[service]
+
+    async def _ask_until_ready(
+        self, service: str, run: int, spec: ProbeSpec, address: Address | None
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        pause = FIRST_PAUSE
+        told = ""
+        while True:
+            asked = clock()
+            answer = await ask(spec, address, run_command=self._run_command)
+            if not answer:
+                self._post(BecameReady(service=service, run=run))
+                return
+            if answer != told:
+                self._post(ProbeFailed(service=service, run=run, answer=answer))
+                told = answer
+            longest = min(spec.interval, EAGER_PAUSE) if asked - started < EAGER_TIME else spec.interval
+            # A command takes the processor away from the very service that it asks about, so it may run
+            # for half of the time at most. A connection only waits.
+            effort = clock() - asked if spec.type == "exec" else 0.0
+            await asyncio.sleep(min(max(pause, effort), spec.interval))
+            pause = min(pause * GROWTH, longest)

@@ -1,0 +1,123 @@
+"""One message of each type, with all of its fields, as wire/v1 has them in bytes."""
+
+from __future__ import annotations
+
+from supervisor_stack.control.messages import (
+    Accepted,
+    AnyReply,
+    AnyRequest,
+    Daemon,
+    Detail,
+    Done,
+    Events,
+    EventsReply,
+    Exit,
+    Failed,
+    Finished,
+    Notice,
+    Outcome,
+    Process,
+    Progress,
+    Reload,
+    Reset,
+    Restart,
+    ServiceStatus,
+    Shutdown,
+    Signal,
+    Stack,
+    Start,
+    Status,
+    StatusReply,
+    Stop,
+)
+
+REQUESTS: tuple[AnyRequest, ...] = (
+    Status(id="1", services=("uwsgi",), detail=True),
+    Start(id="2", services=("uwsgi", "nginx")),
+    Stop(id="3", services=("mysqld",), cascade=True),
+    Restart(id="4", services=("uwsgi",), cascade=True),
+    Reload(id="5", services=("nginx",)),
+    Signal(id="6", service="nginx", signal="USR1"),
+    Reset(id="7", services=("uwsgi",)),
+    Events(id="8", since=41, limit=2),
+    Shutdown(id="9"),
+)
+
+NOTICE = Notice(
+    seq=42,
+    time="2026-11-22T05:45:36.123Z",
+    service="uwsgi",
+    event="ProcessExited",
+    state="backoff",
+    previous="running",
+    wanted="running",
+    run=3,
+    pid=955,
+    reason="exit status 1: ModuleNotFoundError: No module named 'br_api'",
+    detail=("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'br_api'"),
+)
+
+UWSGI = ServiceStatus(
+    name="uwsgi",
+    kind="uwsgi",
+    state="running",
+    active="active",
+    wanted="running",
+    ready=True,
+    pid=955,
+    run=3,
+    restarts=2,
+    adopted=False,
+    since="2026-11-22T05:45:36.123Z",
+    reason="",
+    next_retry="2026-11-22T05:45:37.123Z",
+    cpu_percent=1.2,
+    memory_bytes=18874368,
+    processes=3,
+    detail=Detail(
+        command=("uwsgi", "--ini", "/srv/br_api/uwsgi.ini"),
+        config="/srv/br_api/uwsgi.ini",
+        log="/var/log/stackd/uwsgi.log",
+        logs=("/var/log/uwsgi/br_api.log",),
+        addresses=("unix:/run/br_api.sock",),
+        watching=("/srv/br_api/uwsgi.ini",),
+        requires=("mysqld", "redis"),
+        wants=("worker",),
+        after=("migrate",),
+        needed_by=("nginx",),
+        probe="200 in 12 ms",
+        evidence=("spawned uWSGI worker 1",),
+        exits=(Exit(run=2, time="2026-11-22T05:45:36.000Z", reason="killed by SIGSEGV", lasted=12.5),),
+        tree=(Process(pid=955, parent=812, command="uwsgi", cpu_percent=1.2, memory_bytes=18874368),),
+    ),
+)
+
+REPLIES: tuple[AnyReply, ...] = (
+    StatusReply(
+        id="1",
+        stackd=Daemon(pid=812, version="0.1.0", since="2026-11-22T05:45:30.000Z"),
+        stack=Stack(name="br_api", state="running"),
+        services=(UWSGI,),
+        events="ipc:///run/stackd/events.sock",
+        seq=42,
+    ),
+    EventsReply(id="8", notices=(NOTICE,), events="ipc:///run/stackd/events.sock", seq=42),
+    Done(id="6"),
+    Accepted(id="2", op=17, services=("uwsgi", "nginx")),
+    Progress(id="2", op=17, service="nginx", state="waiting", reason="needs uwsgi"),
+    Finished(
+        id="2",
+        op=17,
+        ok=False,
+        outcomes=(
+            Outcome(service="uwsgi", state="running"),
+            Outcome(service="nginx", state="failed", error="exit status 1", detail=("bind() failed",)),
+        ),
+    ),
+    Failed(
+        id="3",
+        error="refused",
+        message="cannot stop mysqld: needed by nginx, uwsgi",
+        detail=("nothing was stopped",),
+    ),
+)

@@ -1,0 +1,204 @@
+"""Asking until a service is ready: what is posted, when, and what never is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from itertools import chain, cycle, pairwise, repeat
+
+from supervisor_stack.core.events import BecameReady, Event, ProbeFailed
+from supervisor_stack.daemon.probe import EAGER_PAUSE, FIRST_PAUSE, Prober
+from supervisor_stack.spec import Address, ProbeSpec
+from tests.servers import free_port, greets, peer, says
+
+EXEC = ProbeSpec(type="exec", command=("check",), interval=0.01)
+READY = BecameReady(service="web", run=3)
+
+Commands = Callable[[tuple[str, ...], float], Awaitable[tuple[int, str]]]
+
+
+def failed(answer: str, run: int = 3) -> Event:
+    return ProbeFailed(service="web", run=run, answer=answer)
+
+
+def outcomes(results: Iterable[tuple[int, str]]) -> Commands:
+    """A command that ends like this, one time after the other."""
+    remaining = iter(results)
+
+    async def run(_argv: tuple[str, ...], _seconds: float) -> tuple[int, str]:
+        return next(remaining)
+
+    return run
+
+
+@asynccontextmanager
+async def prober(commands: Commands) -> AsyncIterator[tuple[Prober, asyncio.Queue[Event]]]:
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    asker = Prober(events.put_nowait, commands)
+    yield asker, events
+    asker.stop("web")
+
+
+def posted(commands: Commands, spec: ProbeSpec = EXEC) -> list[Event]:
+    """What is posted until the service is ready."""
+
+    async def until_ready() -> list[Event]:
+        async with prober(commands) as (asker, events):
+            asker.start("web", 3, spec, None)
+            seen = [await asyncio.wait_for(events.get(), 10)]
+            while seen[-1] != READY:
+                seen.append(await asyncio.wait_for(events.get(), 10))
+            return seen
+
+    return asyncio.run(until_ready())
+
+
+def test_readiness_is_posted_for_the_run_that_was_asked_about() -> None:
+    assert posted(outcomes([(0, "")])) == [READY]
+
+
+def test_an_answer_is_posted_only_when_it_changes() -> None:
+    results = [(1, "a"), (1, "a"), (1, "b"), (1, "b"), (1, "a"), (0, "")]
+    a, b = failed("check: exit status 1: a"), failed("check: exit status 1: b")
+    assert posted(outcomes(results)) == [a, b, a, READY]
+
+
+def test_nobody_is_asked_again_once_ready() -> None:
+    async def attempt() -> tuple[int, int]:
+        asked = 0
+
+        async def count(_argv: tuple[str, ...], _seconds: float) -> tuple[int, str]:
+            nonlocal asked
+            asked += 1
+            return 0, ""
+
+        async with prober(count) as (asker, events):
+            asker.start("web", 3, EXEC, None)
+            await events.get()
+            await asyncio.sleep(10 * EXEC.interval)
+            return asked, events.qsize()
+
+    assert asyncio.run(attempt()) == (1, 0)
+
+
+def test_a_server_is_noticed_when_it_comes() -> None:
+    async def attempt() -> list[Event]:
+        address = Address(host="127.0.0.1", port=free_port())
+        async with prober(outcomes([])) as (asker, events):
+            asker.start("web", 3, ProbeSpec(type="http", interval=0.01), address)
+            refused = await asyncio.wait_for(events.get(), 10)
+            async with peer(says(b"HTTP/1.1 200 OK\r\n\r\n"), address):
+                return [refused, await asyncio.wait_for(events.get(), 10)]
+
+    refused, ready = asyncio.run(attempt())
+    assert isinstance(refused, ProbeFailed)
+    assert refused.answer.endswith(": connection refused")
+    assert ready == READY
+
+
+def test_nothing_is_posted_after_stop() -> None:
+    async def attempt() -> tuple[int, int]:
+        changing = outcomes(cycle([(1, "a"), (1, "b")]))
+        async with prober(changing) as (asker, events):
+            asker.start("web", 3, EXEC, None)
+            await asyncio.wait_for(events.get(), 10)
+            asker.stop("web")
+            before = events.qsize()
+            await asyncio.sleep(10 * EXEC.interval)
+            return before, events.qsize()
+
+    before, after = asyncio.run(attempt())
+    assert after == before
+
+
+def test_an_attempt_under_way_is_given_up_by_stop() -> None:
+    async def attempt() -> None:
+        gone = asyncio.Event()
+
+        async def talk(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            gone.set()
+
+        async with peer(talk) as address, prober(outcomes([])) as (asker, events):
+            asker.start("web", 3, ProbeSpec(type="tcp", timeout=60), address)
+            await events.get()
+            gone.clear()
+            asker.start("web", 3, ProbeSpec(type="mysql", timeout=60), address)
+            await asyncio.sleep(0.02)
+            asker.stop("web")
+            await asyncio.wait_for(gone.wait(), 10)
+
+    asyncio.run(attempt())
+
+
+def test_a_new_run_takes_the_place_of_the_old_one() -> None:
+    async def attempt() -> list[Event]:
+        async with peer(greets(b"")) as silent, prober(outcomes([(0, "")])) as (asker, events):
+            asker.start("web", 2, ProbeSpec(type="http", timeout=60), silent)
+            await asyncio.sleep(0.01)
+            asker.start("web", 3, EXEC, None)
+            await asyncio.sleep(0.05)
+            return [events.get_nowait() for _ in range(events.qsize())]
+
+    assert asyncio.run(attempt()) == [READY]
+
+
+def test_services_are_asked_side_by_side() -> None:
+    async def attempt() -> Event:
+        async with peer(greets(b"")) as silent, prober(outcomes([(0, "")])) as (asker, events):
+            asker.start("slow", 1, ProbeSpec(type="http", timeout=60), silent)
+            asker.start("web", 3, EXEC, None)
+            first = await asyncio.wait_for(events.get(), 10)
+            asker.stop("slow")
+            return first
+
+    assert asyncio.run(attempt()) == READY
+
+
+def test_a_service_that_tells_by_itself_is_left_alone() -> None:
+    async def attempt() -> int:
+        async with prober(outcomes([])) as (asker, events):
+            asker.start("web", 3, ProbeSpec(type="notify"), None)
+            await asyncio.sleep(0.02)
+            return events.qsize()
+
+    assert asyncio.run(attempt()) == 0
+
+
+def asked_at(spec: ProbeSpec, attempts: int, lasting: float = 0.0) -> list[tuple[float, float]]:
+    """Beginning and end of each attempt, when the last of them succeeds."""
+    times: list[tuple[float, float]] = []
+    results = chain(repeat((1, ""), attempts - 1), [(0, "")])
+
+    async def run(_argv: tuple[str, ...], _seconds: float) -> tuple[int, str]:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        await asyncio.sleep(lasting)
+        times.append((begun, clock()))
+        return next(results)
+
+    posted(run, spec)
+    return times
+
+
+def test_the_pauses_grow_to_the_interval() -> None:
+    spec = ProbeSpec(type="exec", command=("check",), interval=0.01)
+    times = asked_at(spec, 12)
+    pauses = [later[0] - earlier[1] for earlier, later in pairwise(times)]
+    # A pause may be longer than it was meant to be, on a busy machine, but never shorter.
+    assert pauses[0] >= FIRST_PAUSE * 0.9
+    assert all(pause >= spec.interval * 0.9 for pause in pauses[6:])
+
+
+def test_after_the_eager_time_the_pauses_grow_to_a_long_interval() -> None:
+    spec = ProbeSpec(type="exec", command=("check",), interval=3 * EAGER_PAUSE)
+    # 27 attempts fit into the eager time, and three more pauses grow to the interval.
+    *_, earlier, later = asked_at(spec, 32)
+    assert later[0] - earlier[1] >= spec.interval * 0.9
+
+
+def test_no_more_than_half_of_the_time_is_spent_on_a_slow_command() -> None:
+    spec = ProbeSpec(type="exec", command=("check",), interval=1.0)
+    for earlier, later in pairwise(asked_at(spec, 5, lasting=0.03)):
+        assert later[0] - earlier[1] >= (earlier[1] - earlier[0]) * 0.9

@@ -1,0 +1,48 @@
+"""The example site with its four real servers, installed once for all tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import free_port
+from tests.system.site import Site
+
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "br_api"
+FILES = ("stackd.toml", "br_api.conf", "uwsgi.ini", "redis.conf", "my.cnf")
+
+
+@pytest.fixture(scope="session")
+def installed_site() -> Iterator[Path]:
+    """The folder that `examples/br_api/install` makes. Not below tmp_path: other users must enter it."""
+    folder = Path(tempfile.mkdtemp(prefix="site-", dir="/var/tmp"))  # noqa: S108
+    folder.chmod(0o755)
+    ports = {f"{name}_PORT": str(free_port()) for name in ("HTTP", "UWSGI", "MYSQL", "REDIS")}
+    env = os.environ | ports | {"VENV": sys.prefix, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+    done = subprocess.run(
+        ["sh", EXAMPLE / "install", folder], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in FILES:
+        shutil.copy(folder / name, folder / f"{name}.as-installed")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def site(installed_site: Path) -> Iterator[Site]:
+    """The running site, all four servers ready; stopped, and its files restored, after the test."""
+    for name in FILES:
+        shutil.copy(installed_site / f"{name}.as-installed", installed_site / name)
+    for left in (installed_site / "log").glob("*"):
+        left.unlink()
+    with Site(installed_site) as running:
+        running.until_up()
+        yield running
