@@ -1,6 +1,6 @@
 """Wall time of `stackctl status`, beside what Python and ZeroMQ cost by themselves.
 
-    python -m benchmarks.command_line [RUNS]
+python -m benchmarks.command_line [RUNS]
 """
 
 from __future__ import annotations

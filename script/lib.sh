@@ -70,7 +70,7 @@ make_virtualenv() { # FOLDER STAMP PIP-ARGUMENT…: quick when it was made with 
     if [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ]; then return; fi
     say "Making the virtualenv $venv"
     rm -f "$venv/.stamp"
-    quietly "$python" -m venv --clear "$venv"
+    quietly "$python" -m venv "$venv"
     quietly "$venv/bin/pip" install --disable-pip-version-check "$@"
     printf '%s\n' "$stamp" >"$venv/.stamp"
 }

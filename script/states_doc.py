@@ -62,7 +62,9 @@ def _section(state: State) -> str:
         if at == state:
             why[reason].append(event)
     lines += ["\nOf no consequence here:\n"]
-    lines += [f"- {', '.join(event.__name__ for event in events)}: {reason}" for reason, events in why.items()]
+    lines += [
+        f"- {', '.join(event.__name__ for event in events)}: {reason}" for reason, events in why.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

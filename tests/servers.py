@@ -38,6 +38,8 @@ def free_port() -> int:
     """A TCP port of loopback that nobody uses now, and that the next nine calls do not return."""
     for port in islice(_own_ports(), PORTS_OF_A_PROCESS):
         with socket.socket() as sock, suppress(OSError):
+            # As the servers do: a port whose last connections are in TIME_WAIT is free.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("127.0.0.1", port))
             return port
     raise AssertionError(f"no free port in {PORTS}")

@@ -40,7 +40,7 @@ def print_table(headline: str, table: Table, plain: bool) -> None:
     room = max(_LEAST, console.width - sum(widths) - len(GAP) * len(widths))
     for column, width in zip(shown.columns, (*widths, min(last, room)), strict=True):
         justify: Literal["left", "right"] = "right" if column.right else "left"
-        grid.add_column(Text(column.title), justify, width=width, no_wrap=True, overflow="ellipsis")
+        grid.add_column(Text(column.title), justify=justify, width=width, no_wrap=True, overflow="ellipsis")
     for row in shown.rows:
         style = _STYLES[row.tone]
         grid.add_row(

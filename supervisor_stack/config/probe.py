@@ -14,7 +14,7 @@ from supervisor_stack.config.words import toml
 from supervisor_stack.kinds.base import Facts
 from supervisor_stack.spec import Address, ProbeSpec, ProbeType
 
-_REPEATED = ("interval", "timeout", "failures")
+_REPEATED = ("interval", "timeout")
 KEYS: dict[ProbeType, tuple[str, ...]] = {
     "notify": (),
     "tcp": ("address", *_REPEATED),
@@ -44,6 +44,9 @@ def read_probe(draft: Draft, facts: Facts | None, process: Process) -> ProbeSpec
         draft.wrong(("ready", "type"), f"is missing; write one of {', '.join(map(toml, KEYS))}")
     if kind is None or draft.is_wrong("ready", "type"):
         return None
+    if "failures" in given:
+        # Of a probe that goes on when the service is ready; this one asks until it is.
+        draft.wrong(("ready", "failures"), "is not supported yet; remove it")
     keys = KEYS[kind]
     for key in given:
         if key not in keys:

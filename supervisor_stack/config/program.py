@@ -73,7 +73,8 @@ def _learn(draft: Draft, process: Process, *, binary: str, args: tuple[str, ...]
             config=config,
             args=args,
             user=process.user,
-            env=process.env,
+            # A configuration may refer to whatever the service will find in its environment.
+            env={**draft.site.environ, **process.env},
             files=draft.site.files,
             cwd=process.cwd,
             as_root=process.as_root,

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from supervisor_stack.config.schema import ConfigFile, ControlTable, StackTable
-from supervisor_stack.config.service_table import ServiceTable
+from supervisor_stack.config.service_table import COMMAND, KIND_NAMES, ServiceTable
 from supervisor_stack.config.shape import noun
 from supervisor_stack.config.tables import (
     BackoffTable,
@@ -29,6 +29,7 @@ from supervisor_stack.config.tables import (
 )
 from supervisor_stack.config.values import Value
 from supervisor_stack.config.words import toml
+from supervisor_stack.kinds import KINDS
 
 SCHEMA_FILE = "etc/stackd.schema.json"
 DOCUMENT_FILE = "docs/config.md"
@@ -43,7 +44,7 @@ _TABLES: dict[str, type[Table]] = {
     "log": LogTable,
     "watch": WatchTable,
 }
-_PLACE = re.compile(r"(<!-- keys of (?P<name>\w+) -->\n).*?(<!-- end of keys -->)", re.DOTALL)
+_PLACE = re.compile(r"(<!-- table of (?P<name>\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
 def json_schema() -> str:
@@ -71,8 +72,26 @@ def _with_variables(schema: Any) -> Any:
 
 
 def fill(document: str) -> str:
-    """A text with the tables of keys between its marks replaced by what the schema says."""
-    return _PLACE.sub(lambda place: f"{place[1]}{key_table(_TABLES[place['name']])}{place[3]}", document)
+    """A text with the tables between its marks replaced by what the schema and the kinds say."""
+    return _PLACE.sub(lambda place: f"{place[1]}{_table(place['name'])}{place[3]}", document)
+
+
+def _table(name: str) -> str:
+    return kind_table() if name == "kinds" else key_table(_TABLES[name])
+
+
+def kind_table() -> str:
+    """The kinds of server, in Markdown."""
+    rows = [
+        "| kind | program | `stop_signal` | `start_timeout` | `stop_timeout` | reload |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind in (KINDS[name] for name in KIND_NAMES if name != COMMAND):
+        programs = " or ".join(f"`{binary}`" for binary in kind.binaries)
+        reload = f"`{kind.reload.signal}`" if kind.reload else f"no: {kind.no_reload}"
+        times = f"{kind.start_timeout:g} s | {kind.stop_timeout:g} s"
+        rows.append(f"| `{kind.name}` | {programs} | `{kind.stop_signal}` | {times} | {reload} |")
+    return "\n".join(rows) + "\n"
 
 
 def key_table(cls: type[Table]) -> str:

@@ -146,7 +146,7 @@ def _reload(draft: Draft) -> tuple[Reload | None, str]:
     if draft.is_command:
         return Reload(signal=signal), ""
     if kind.reload is None:
-        draft.wrong(("reload_signal",), f"{kind.name} cannot reload: {kind.no_reload}; remove it")
+        draft.wrong(("reload_signal",), f"is of no use, remove it: {kind.no_reload}")
         return None, kind.no_reload
     return msgspec.structs.replace(kind.reload, signal=signal), ""
 
@@ -168,5 +168,5 @@ def _watch(draft: Draft, facts: Facts | None, reload: Reload | None, no_reload: 
         right = 'watch = {paths = ["FILE"], action = "restart"}' if cannot else 'watch = {paths = ["FILE"]}'
         draft.wrong(("watch", "paths"), f"nothing tells which files it reads; write {right}")
     elif cannot:
-        draft.wrong(("watch", "action"), f'it cannot reload: {no_reload}; write action = "restart"')
+        draft.wrong(("watch", "action"), f'"reload" does not work here, write "restart": {no_reload}')
     return watch

@@ -215,7 +215,9 @@ def _meant(value: object, node: inspect.Type) -> object:
         return int(value[:9])
     if isinstance(node, inspect.VarTupleType) and isinstance(value, str):
         return _words(value) or None
-    return [value] if isinstance(node, inspect.VarTupleType) and isinstance(value, int) else None
+    if isinstance(node, inspect.VarTupleType) and isinstance(value, int):
+        return [value if isinstance(node.item_type, inspect.IntType) else toml(value)]
+    return None
 
 
 def _words(text: str) -> list[str]:

@@ -123,7 +123,7 @@ class ProbeTable(Table, frozen=True):
             int,
             Meta(ge=1, le=1000),
             key(
-                "How many wrong answers in a row make a service that was ready unready.",
+                "Not supported yet. How many wrong answers in a row count as one.",
                 default=_PROBE.failures,
                 example=3,
             ),

@@ -207,9 +207,7 @@ class PathText(str):
         if not value:
             raise ValueError("is empty; write a path, or remove the key for its default")
         if value == "~" or value.startswith("~/"):
-            raise ValueError(
-                f"{toml(value)} has a ~, which only shells know; write {toml('${HOME}' + value[1:])}"
-            )
+            raise ValueError(f"{toml(value)} has a ~, which only shells know; write the whole path")
         return cls(value)
 
 

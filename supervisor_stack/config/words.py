@@ -81,7 +81,7 @@ def type_of(value: object) -> str:
     names: dict[type, str] = {
         bool: "a boolean",
         int: "a number",
-        float: "a number",
+        float: "a decimal number",
         str: "a string",
         list: "a list",
         dict: "a table",

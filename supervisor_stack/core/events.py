@@ -88,9 +88,13 @@ class BecameReady(RunEvent, frozen=True):
 
 
 class ProbeFailed(RunEvent, frozen=True):
-    """The ready probe was not answered as it should be; sent when the answer changes."""
+    """The ready probe was not answered as it should be; sent when the answer changes.
+
+    `hopeless`: this run will never answer otherwise.
+    """
 
     answer: str
+    hopeless: bool = False
 
 
 class StatusReceived(RunEvent, frozen=True):

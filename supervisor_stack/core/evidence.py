@@ -16,6 +16,17 @@ _TELLING = (
 )
 
 
+LINES_BEFORE = 12
+LINES_AFTER = 3
+
+
+def excerpt(words: Sequence[str]) -> tuple[str, ...]:
+    """The telling line with what stands around it: a traceback comes before, a summary after."""
+    line = telling_line(words)
+    at = max((number for number, word in enumerate(words) if word.strip() == line), default=0)
+    return tuple(words[max(0, at - LINES_BEFORE) : at + LINES_AFTER + 1])
+
+
 def telling_line(words: Sequence[str]) -> str:
     """The last line of the most telling sort, or the last line at all, or an empty string."""
     for pattern in _TELLING:

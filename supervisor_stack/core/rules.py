@@ -48,7 +48,7 @@ _ROWS: tuple[Row, ...] = (
     ({STARTING}, ev.CheckFinished, starting.spawn_checked, {STARTING, FAILED}),
     ({STARTING}, ev.Spawned, starting.supervise, {STARTING, RUNNING}),
     ({STARTING}, ev.SpawnFailed, endings.after_spawn_failure, LATER),
-    ({STARTING}, ev.ProbeFailed, starting.note_answer, set()),
+    ({STARTING}, ev.ProbeFailed, starting.judge_answer, {STOPPING}),
     ({STARTING}, ev.StatusReceived, starting.note_status, set()),
     ({STARTING}, ev.BecameReady, starting.accept, {RUNNING}),
     ({STARTING}, ev.DeadlinePassed, starting.give_up_start, {STOPPING}),

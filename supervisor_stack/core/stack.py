@@ -311,9 +311,10 @@ def _publish(before: Service, after: Service, event: ev.Event, now: float) -> li
     seen = (before.state, before.wanted, before.ready, before.rejected, before.run, before.pid)
     if seen == (after.state, after.wanted, after.ready, after.rejected, after.run, after.pid):
         return []
-    rejected = after.rejected and after.rejected != before.rejected
+    verdict = before.state is State.RELOADING and after.state is State.RUNNING
+    rejected = after.rejected if verdict else ""
     detail = after.rejected_detail if rejected else after.detail
-    told = before.rejected_detail if rejected else before.detail
+    told = () if rejected else before.detail
     return [
         do.Publish(
             service=after.name,
@@ -324,7 +325,7 @@ def _publish(before: Service, after: Service, event: ev.Event, now: float) -> li
             run=after.run,
             pid=after.pid,
             at=now,
-            reason=after.rejected if rejected else after.reason,
+            reason=rejected or after.reason,
             detail=() if detail == told else detail,
         )
     ]

@@ -46,12 +46,16 @@ DOWN = frozenset({State.STOPPED, State.WAITING, State.BACKOFF, State.EXITED, Sta
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """Why a run comes to its end. `final`: another try would not help."""
+    """Why a run comes to its end.
+
+    `final`: another try would not help. `unexplained`: the run's last words should say more.
+    """
 
     reason: str
     detail: tuple[str, ...] = ()
     clean: bool = False
     final: bool = False
+    unexplained: bool = False
 
 
 class ExitRecord(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import Log
 
 LAST_BYTES = 8192
-LAST_LINES = 20
+LAST_LINES = 60
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 

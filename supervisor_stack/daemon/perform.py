@@ -51,6 +51,9 @@ class Watcher(Protocol):
     def watch(self, service: str, files: Iterable[str], globs: Iterable[str], debounce: float) -> None:
         """Watch these for the service, and no others."""
 
+    def settle(self, service: str) -> None:
+        """What changed until now is being looked at."""
+
 
 class Performer:
     """Performs actions for the services of one stack; `post` takes what comes of them."""
@@ -73,7 +76,7 @@ class Performer:
         self._log_dir = log_dir
         self._processes = processes
         self._notifications = notifications
-        self._prober = Prober(post, self._run_probe_command)
+        self._prober = Prober(post)
         self._watcher = watcher
         self._audience = audience
         self._environ = environ
@@ -186,24 +189,41 @@ class Performer:
     def _start_probe(self, action: do.StartProbe) -> None:
         probe = self._specs[action.service].ready
         if probe is not None:
-            self._prober.start(action.service, action.run, probe, action.address)
+            run_command = functools.partial(self._run_probe_command, action.service, action.run)
+            self._prober.start(action.service, action.run, probe, action.address, run_command)
 
-    async def _run_probe_command(self, argv: tuple[str, ...], timeout: float) -> tuple[int, str]:
-        code, out, err = await self._processes.run(argv, timeout, env=self._environ, cwd="/")
+    async def _run_probe_command(
+        self, name: str, run: int, argv: tuple[str, ...], timeout: float
+    ) -> tuple[int, str]:
+        code, out, err = await self._run_beside(self._specs[name], run, argv, timeout)
         return code, out + err
+
+    async def _run_beside(
+        self,
+        spec: ServiceSpec,
+        run: int,
+        argv: tuple[str, ...],
+        timeout: float,
+        without: tuple[str, ...] = (),
+    ) -> tuple[int, str, str]:
+        """Run a command as the service itself runs: its user, its environment, its folder."""
+        env = launch.environment(spec, self._environ, run, "")
+        env = {key: value for key, value in env.items() if key not in without}
+        who = launch.identity(spec)._asdict()
+        return await self._processes.run(argv, timeout, env=env, cwd=spec.cwd, **who)
 
     def _test(self, action: do.RunCheck) -> None:
         spec = self._specs[action.service]
         if spec.check is None:
             raise TypeError(f"{spec.name} has no configuration test")
+        # The test reads the files as they are now; changes that were just seen are in them.
+        self._watcher.settle(spec.name)
         stopped = ev.CheckFinished(
             service=spec.name, run=action.run, ok=False, summary="the configuration test was stopped"
         )
         self._start_leaf(spec.name, self._run_check(spec, action.run, spec.check), stopped)
 
     async def _run_check(self, spec: ServiceSpec, run: int, check: Check) -> ev.CheckFinished:
-        env = launch.environment(spec, self._environ, run, "")
-        env = {key: value for key, value in env.items() if key not in check.without_env}
         command = " ".join(os.path.basename(word) for word in check.argv[:2])
 
         def failed(cause: str, evidence: tuple[str, ...] = ()) -> ev.CheckFinished:
@@ -211,9 +231,7 @@ class Performer:
             return ev.CheckFinished(service=spec.name, run=run, ok=False, summary=summary, evidence=evidence)
 
         try:
-            code, out, err = await self._processes.run(
-                check.argv, check.timeout, env=env, cwd=spec.cwd, **launch.identity(spec)._asdict()
-            )
+            code, out, err = await self._run_beside(spec, run, check.argv, check.timeout, check.without_env)
         except TimeoutError:
             return failed(f"{command} did not end within {check.timeout:g} s")
         except SpawnError as error:
@@ -233,12 +251,12 @@ class Performer:
         if spec.reload is None:
             raise TypeError(f"{spec.name} cannot reload")
 
+        run_command = functools.partial(self._run_probe_command, spec.name, action.run)
+
         async def is_ready() -> str:
-            return (
-                await ask(spec.ready, action.address, run_command=self._run_probe_command)
-                if spec.ready
-                else ""
-            )
+            if spec.ready is None or spec.ready.type == "notify":
+                return ""  # there is nobody to ask
+            return await ask(spec.ready, action.address, run_command=run_command)
 
         logs = (capture.log_path(self._log_dir, spec.name), *self._error_logs(spec))
         process = self.runs[spec.name].process

@@ -50,6 +50,9 @@ PROTOCOLS: Final[dict[ProbeType, Callable[[Connection, ProbeSpec], Awaitable[str
     "uwsgi": uwsgi.ask,
 }
 
+# Answers that do not change however long one waits: uWSGI does not try again to load an application.
+HOPELESS: Final = frozenset({uwsgi.BROKEN})
+
 # Those that end an answer by closing; the others wait for the client to leave.
 SERVER_CLOSES: Final[frozenset[ProbeType]] = frozenset({"http", "uwsgi"})
 
@@ -138,13 +141,14 @@ async def _ask_command(spec: ProbeSpec, run_command: RunCommand) -> str:
 class Prober:
     """Asks every service that was started, until it is ready."""
 
-    def __init__(self, post: Callable[[Event], None], run_command: RunCommand) -> None:
+    def __init__(self, post: Callable[[Event], None]) -> None:
         self._post = post
-        self._run_command = run_command
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def start(self, service: str, run: int, spec: ProbeSpec, address: Address | None) -> None:
-        """Ask on behalf of this run, in place of any earlier one.
+    def start(
+        self, service: str, run: int, spec: ProbeSpec, address: Address | None, run_command: RunCommand
+    ) -> None:
+        """Ask on behalf of this run, in place of any earlier one; commands are run by `run_command`.
 
         Posts ProbeFailed whenever the answer changes and BecameReady once, and then stops. For a
         service that tells by itself (`notify`) it posts nothing.
@@ -152,7 +156,7 @@ class Prober:
         self.stop(service)
         if spec.type == "notify":
             return
-        asking = self._ask_until_ready(service, run, spec, address)
+        asking = self._ask_until_ready(service, run, spec, address, run_command)
         task = asyncio.get_running_loop().create_task(asking, name=f"probe {service}")
         self._tasks[service] = task
         task.add_done_callback(partial(self._forget, service))
@@ -168,7 +172,7 @@ class Prober:
             del self._tasks[service]
 
     async def _ask_until_ready(
-        self, service: str, run: int, spec: ProbeSpec, address: Address | None
+        self, service: str, run: int, spec: ProbeSpec, address: Address | None, run_command: RunCommand
     ) -> None:
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -176,12 +180,12 @@ class Prober:
         told = ""
         while True:
             asked = clock()
-            answer = await ask(spec, address, run_command=self._run_command)
+            answer = await ask(spec, address, run_command=run_command)
             if not answer:
                 self._post(BecameReady(service=service, run=run))
                 return
             if answer != told:
-                self._post(ProbeFailed(service=service, run=run, answer=answer))
+                self._post(ProbeFailed(service=service, run=run, answer=answer, hopeless=answer in HOPELESS))
                 told = answer
             longest = min(spec.interval, EAGER_PAUSE) if asked - started < EAGER_TIME else spec.interval
             # A command takes the processor away from the very service that it asks about, so it may run

@@ -12,9 +12,11 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 
 from supervisor_stack.core.events import Event, ReloadFailed, ReloadVerified
+from supervisor_stack.core.evidence import excerpt
 from supervisor_stack.daemon.capture import Mark, mark, written_since
 from supervisor_stack.daemon.members import descendants
 from supervisor_stack.daemon.signals import number
+from supervisor_stack.daemon.probe import HOPELESS
 from supervisor_stack.daemon.process import Process
 from supervisor_stack.spec import Reload
 
@@ -54,12 +56,15 @@ async def reload(
                     answer = await ask()
                     if not answer:
                         return ReloadVerified(service=service, run=run)
+                    if answer in HOPELESS:
+                        break
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, LONGEST_PAUSE)
+        reason = answer
     except TimeoutError:
         reason = f"not verified within {how.timeout:g} s: {answer}"
-        evidence = tuple(line for place in marks for line in written_since(place))
-        return ReloadFailed(service=service, run=run, reason=reason, evidence=evidence, ready=not await ask())
+    evidence = excerpt([line for place in marks for line in written_since(place)])
+    return ReloadFailed(service=service, run=run, reason=reason, evidence=evidence, ready=not await ask())
 
 
 def _failures(pattern: str, marks: list[Mark]) -> tuple[str, ...]:

@@ -52,6 +52,11 @@ class FileWatcher:
         wanted = {folder for watched, _ in self._lists.values() for folder in watched.folders}
         self._thread.submit(self._folders.watch_only, wanted)
 
+    def settle(self, service: str) -> None:
+        """What changed until now is being looked at already: nothing is posted for it any more."""
+        if (unrest := self._unrest.pop(service, None)) and unrest.timer:
+            unrest.timer.cancel()
+
     def watching(self, service: str) -> tuple[str, ...]:
         """The folders that are watched for a service."""
         return tuple(sorted(self._lists[service][0].folders)) if service in self._lists else ()

@@ -90,7 +90,7 @@ KIND = Kind(
     stop_timeout=10.0,
     # The new configuration is read by the master; the old workers go on until the new ones are there,
     # and stay for good if it is rejected. Only new children tell that it was taken.
-    reload=Reload(signal="HUP", new_workers=True),
+    reload=Reload(signal="HUP", new_workers=True, failure=r"\[emerg\]"),
     # Status 1 is a broken configuration, which the test before the start finds, but also an address
     # that is still held by somebody who may go: so none is final.
     final_exits={},

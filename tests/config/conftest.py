@@ -1,60 +1,15 @@
-"""A folder with all that the configurations of these tests speak of."""
+"""A site for each test."""
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from supervisor_stack.config import load
-from supervisor_stack.errors import ConfigError
-from supervisor_stack.spec import StackSpec
-
-SURROUNDINGS = Path(__file__).parent / "site"
-PROGRAMS = (
-    "celery", "gunicorn", "mariadbd", "nginx", "python3", "redis-server", "sh", "sleep", "uwsgi",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Site:
-    """The folder of a site, and the environment in which its configuration is read."""
-
-    folder: Path
-    environ: dict[str, str]
-
-    @property
-    def file(self) -> Path:
-        """The configuration."""
-        return self.folder / "stackd.toml"
-
-    def load(self, text: str | bytes) -> StackSpec:
-        """The stack that a text describes."""
-        self.file.write_bytes(text.encode() if isinstance(text, str) else text)
-        return load(self.file, self.environ)
-
-    def mistakes(self, text: str | bytes) -> list[str]:
-        """The lines of the error for a text, with FILE and DIR for what differs from run to run."""
-        with pytest.raises(ConfigError) as caught:
-            self.load(text)
-        return [self.shown(line) for line in (str(caught.value), *caught.value.detail)]
-
-    def shown(self, text: str) -> str:
-        """A text with FILE and DIR for what differs from run to run."""
-        return text.replace(str(self.file), "FILE").replace(str(self.folder), "DIR")
+from tests.config.sites import Site, make_site
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """A fresh copy of the site, with programs that are there and never run."""
-    folder = tmp_path / "site"
-    shutil.copytree(SURROUNDINGS, folder)
-    (folder / "bin").mkdir()
-    for name in PROGRAMS:
-        program = folder / "bin" / name
-        program.write_text("#!/bin/sh\nexit 1\n")
-        program.chmod(0o755)
-    environ = {"PATH": f"{folder}/bin", "HOME": "/home/site", "NAME": "br_api", "EMPTY": "", "LATIN1": "\udce9"}
-    return Site(folder, environ)
+    """A fresh copy of the site."""
+    return make_site(tmp_path)

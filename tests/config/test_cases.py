@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.config.sites import Site
+
 CASES = sorted((Path(__file__).parent / "cases").glob("*.toml"))
 
 
@@ -13,4 +15,4 @@ CASES = sorted((Path(__file__).parent / "cases").glob("*.toml"))
 def test_a_bad_file_is_answered_with_all_its_mistakes(case: Path, site: Site) -> None:
     expected = case.with_suffix(".expected").read_text().splitlines()
 
-    assert expected == site.mistakes(case.read_bytes())
+    assert site.mistakes(case.read_bytes()) == expected

@@ -33,9 +33,9 @@ def outcomes(results: Iterable[tuple[int, str]]) -> Commands:
 
 
 @asynccontextmanager
-async def prober(commands: Commands) -> AsyncIterator[tuple[Prober, asyncio.Queue[Event]]]:
+async def prober() -> AsyncIterator[tuple[Prober, asyncio.Queue[Event]]]:
     events: asyncio.Queue[Event] = asyncio.Queue()
-    asker = Prober(events.put_nowait, commands)
+    asker = Prober(events.put_nowait)
     yield asker, events
     asker.stop("web")
 
@@ -44,8 +44,8 @@ def posted(commands: Commands, spec: ProbeSpec = EXEC) -> list[Event]:
     """What is posted until the service is ready."""
 
     async def until_ready() -> list[Event]:
-        async with prober(commands) as (asker, events):
-            asker.start("web", 3, spec, None)
+        async with prober() as (asker, events):
+            asker.start("web", 3, spec, None, commands)
             seen = [await asyncio.wait_for(events.get(), 10)]
             while seen[-1] != READY:
                 seen.append(await asyncio.wait_for(events.get(), 10))
@@ -73,8 +73,8 @@ def test_nobody_is_asked_again_once_ready() -> None:
             asked += 1
             return 0, ""
 
-        async with prober(count) as (asker, events):
-            asker.start("web", 3, EXEC, None)
+        async with prober() as (asker, events):
+            asker.start("web", 3, EXEC, None, count)
             await events.get()
             await asyncio.sleep(10 * EXEC.interval)
             return asked, events.qsize()
@@ -85,8 +85,8 @@ def test_nobody_is_asked_again_once_ready() -> None:
 def test_a_server_is_noticed_when_it_comes() -> None:
     async def attempt() -> list[Event]:
         address = Address(host="127.0.0.1", port=free_port())
-        async with prober(outcomes([])) as (asker, events):
-            asker.start("web", 3, ProbeSpec(type="http", interval=0.01), address)
+        async with prober() as (asker, events):
+            asker.start("web", 3, ProbeSpec(type="http", interval=0.01), address, outcomes([]))
             refused = await asyncio.wait_for(events.get(), 10)
             async with peer(says(b"HTTP/1.1 200 OK\r\n\r\n"), address):
                 return [refused, await asyncio.wait_for(events.get(), 10)]
@@ -100,8 +100,8 @@ def test_a_server_is_noticed_when_it_comes() -> None:
 def test_nothing_is_posted_after_stop() -> None:
     async def attempt() -> tuple[int, int]:
         changing = outcomes(cycle([(1, "a"), (1, "b")]))
-        async with prober(changing) as (asker, events):
-            asker.start("web", 3, EXEC, None)
+        async with prober() as (asker, events):
+            asker.start("web", 3, EXEC, None, changing)
             await asyncio.wait_for(events.get(), 10)
             asker.stop("web")
             before = events.qsize()
@@ -120,11 +120,11 @@ def test_an_attempt_under_way_is_given_up_by_stop() -> None:
             await reader.read()
             gone.set()
 
-        async with peer(talk) as address, prober(outcomes([])) as (asker, events):
-            asker.start("web", 3, ProbeSpec(type="tcp", timeout=60), address)
+        async with peer(talk) as address, prober() as (asker, events):
+            asker.start("web", 3, ProbeSpec(type="tcp", timeout=60), address, outcomes([]))
             await events.get()
             gone.clear()
-            asker.start("web", 3, ProbeSpec(type="mysql", timeout=60), address)
+            asker.start("web", 3, ProbeSpec(type="mysql", timeout=60), address, outcomes([]))
             await asyncio.sleep(0.02)
             asker.stop("web")
             await asyncio.wait_for(gone.wait(), 10)
@@ -134,10 +134,10 @@ def test_an_attempt_under_way_is_given_up_by_stop() -> None:
 
 def test_a_new_run_takes_the_place_of_the_old_one() -> None:
     async def attempt() -> list[Event]:
-        async with peer(greets(b"")) as silent, prober(outcomes([(0, "")])) as (asker, events):
-            asker.start("web", 2, ProbeSpec(type="http", timeout=60), silent)
+        async with peer(greets(b"")) as silent, prober() as (asker, events):
+            asker.start("web", 2, ProbeSpec(type="http", timeout=60), silent, outcomes([(0, "")]))
             await asyncio.sleep(0.01)
-            asker.start("web", 3, EXEC, None)
+            asker.start("web", 3, EXEC, None, outcomes([(0, "")]))
             await asyncio.sleep(0.05)
             return [events.get_nowait() for _ in range(events.qsize())]
 
@@ -146,9 +146,9 @@ def test_a_new_run_takes_the_place_of_the_old_one() -> None:
 
 def test_services_are_asked_side_by_side() -> None:
     async def attempt() -> Event:
-        async with peer(greets(b"")) as silent, prober(outcomes([(0, "")])) as (asker, events):
-            asker.start("slow", 1, ProbeSpec(type="http", timeout=60), silent)
-            asker.start("web", 3, EXEC, None)
+        async with peer(greets(b"")) as silent, prober() as (asker, events):
+            asker.start("slow", 1, ProbeSpec(type="http", timeout=60), silent, outcomes([(0, "")]))
+            asker.start("web", 3, EXEC, None, outcomes([(0, "")]))
             first = await asyncio.wait_for(events.get(), 10)
             asker.stop("slow")
             return first
@@ -158,8 +158,8 @@ def test_services_are_asked_side_by_side() -> None:
 
 def test_a_service_that_tells_by_itself_is_left_alone() -> None:
     async def attempt() -> int:
-        async with prober(outcomes([])) as (asker, events):
-            asker.start("web", 3, ProbeSpec(type="notify"), None)
+        async with prober() as (asker, events):
+            asker.start("web", 3, ProbeSpec(type="notify"), None, outcomes([]))
             await asyncio.sleep(0.02)
             return events.qsize()
 

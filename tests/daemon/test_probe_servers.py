@@ -48,7 +48,7 @@ def follow(spec: ProbeSpec, address: Address) -> list[Event]:
             if isinstance(event, BecameReady):
                 ready.set()
 
-        Prober(post, no_command).start("server", 1, spec, address)
+        Prober(post).start("server", 1, spec, address, no_command)
         await asyncio.wait_for(ready.wait(), 20)
         return events
 

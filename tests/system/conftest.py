@@ -19,12 +19,20 @@ EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "br_api"
 FILES = ("stackd.toml", "br_api.conf", "uwsgi.ini", "redis.conf", "my.cnf")
 
 
+def four_ports() -> list[str]:
+    """Free ports that differ."""
+    found: set[int] = set()
+    while len(found) < 4:
+        found.add(free_port())
+    return sorted(map(str, found))
+
+
 @pytest.fixture(scope="session")
 def installed_site() -> Iterator[Path]:
     """The folder that `examples/br_api/install` makes. Not below tmp_path: other users must enter it."""
     folder = Path(tempfile.mkdtemp(prefix="site-", dir="/var/tmp"))  # noqa: S108
     folder.chmod(0o755)
-    ports = {f"{name}_PORT": str(free_port()) for name in ("HTTP", "UWSGI", "MYSQL", "REDIS")}
+    ports = dict(zip(("HTTP_PORT", "UWSGI_PORT", "MYSQL_PORT", "REDIS_PORT"), four_ports(), strict=True))
     env = os.environ | ports | {"VENV": sys.prefix, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
     done = subprocess.run(
         ["sh", EXAMPLE / "install", folder], env=env, capture_output=True, text=True, timeout=120

@@ -9,7 +9,7 @@ import msgspec
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core import restart
-from supervisor_stack.core.evidence import telling_line
+from supervisor_stack.core.evidence import excerpt, telling_line
 from supervisor_stack.core.moves.base import KILL_TIMEOUT, Step, enter, quiet, wait
 from supervisor_stack.core.state import Ending, ExitRecord, Service, State
 
@@ -30,6 +30,9 @@ def after_exit(service: Service, event: ev.ProcessExited, now: float, chance: fl
 def after_stop(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
     """The main process is gone because it was told to."""
     ending = service.ending or Ending(describe_exit(event.code), clean=True)
+    words = event.last_words
+    if ending.unexplained and words:
+        ending = Ending(f"{ending.reason}: {telling_line(words)}", excerpt(words))
     return _clear(service, ending, event, now, chance)
 
 
@@ -61,13 +64,13 @@ def _judge(service: Service, event: ev.ProcessExited) -> Ending:
     words = event.last_words
     if event.code == 0 and event.leftovers and service.spec.type == "service" and not service.ready:
         told = "it put itself into the background; its command has to stay in the foreground"
-        return Ending(told, words, final=True)
+        return Ending(told, excerpt(words), final=True)
     reason = describe_exit(event.code)
     if event.code != 0 and words:
         reason = f"{reason}: {telling_line(words)}"
     if meaning := service.spec.final_exits.get(event.code):
-        return Ending(f"{reason} ({meaning})", words, final=True)
-    return Ending(reason, words, clean=event.code == 0)
+        return Ending(f"{reason} ({meaning})", excerpt(words), final=True)
+    return Ending(reason, excerpt(words), clean=event.code == 0)
 
 
 def _clear(service: Service, ending: Ending, event: ev.ProcessExited, now: float, chance: float) -> Step:

@@ -67,6 +67,14 @@ def recover(service: Service, event: ev.BecameReady, now: float, chance: float) 
     return keep(service, ready=True, reason="", detail=())
 
 
+def judge_answer(service: Service, event: ev.ProbeFailed, now: float, chance: float) -> Step:
+    """Say how far it is; a run that can never get ready is not waited for."""
+    if event.hopeless:
+        ending = Ending(event.answer, unexplained=True)
+        return terminate(msgspec.structs.replace(service, ending=ending), now)
+    return note_answer(service, event, now, chance)
+
+
 def note_answer(service: Service, event: ev.ProbeFailed, now: float, chance: float) -> Step:
     """Say how far it is."""
     return keep(service, reason=event.answer)

@@ -14,8 +14,10 @@ from supervisor_stack.daemon.protocols import http
 from supervisor_stack.daemon.protocols.connection import Connection, reason
 from supervisor_stack.spec import ProbeSpec
 
-# uwsgi_500() in core/protocol.c: what uWSGI answers for an application that could not be loaded. The
-# "Connection: close" in first place tells it from the same page made by an application.
+# uwsgi_500() in core/errors.c: what uWSGI answers for an application that could not be loaded. The
+# "Connection: close" in first place tells it from the same page made by an application. A page of the
+# site's own (`error-page-500`) cannot be told from one of the application, and counts as an answer.
+BROKEN: Final = "the application does not answer: uWSGI has no working application (500)"
 NO_APPLICATION: Final = b"Connection: close\r\nContent-Type: text/plain\r\n\r\nInternal Server Error"
 
 
@@ -29,7 +31,7 @@ async def ask(connection: Connection, spec: ProbeSpec) -> str:
             f"{reason(err)} (uWSGI does so when the application raises an exception)"
         ) from err
     if b" 500 " in line and await connection.rest(len(NO_APPLICATION) + 1) == NO_APPLICATION:
-        return "the application does not answer: uWSGI has no working application (500)"
+        return BROKEN
     return http.judge(line, spec)
 
 

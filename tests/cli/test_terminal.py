@@ -1,0 +1,106 @@
+"""What a person sees on a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervisor_stack.control.messages import Accepted, Finished, Outcome, Progress
+from tests.cli.shop import Shop, service, stackctl
+from tests.cli.terminal import ESCAPE, plain, stackctl_on_terminal
+from tests.peer import Peer, Vanish
+
+REASON = "exit status 1: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)"
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop(service("db"), service("nginx", "failed", reason=REASON), state="degraded")
+
+
+def test_a_wide_terminal_shows_what_a_pipe_gets(peer: Peer) -> None:
+    ran = stackctl_on_terminal("--socket", peer.endpoint)
+
+    assert plain(ran.out) == stackctl("--socket", peer.endpoint).out
+    assert ran.code == 1
+
+
+def test_states_have_colours_on_a_terminal(peer: Peer) -> None:
+    lines = stackctl_on_terminal("--socket", peer.endpoint).out.splitlines()
+
+    assert "\x1b[32m●" in lines[2]
+    assert "\x1b[31m✗" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [(("--no-color",), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})],
+    ids=["--no-color", "NO_COLOR", "TERM=dumb"],
+)
+def test_colours_can_be_refused(peer: Peer, words: tuple[str, ...], changes: dict[str, str]) -> None:
+    ran = stackctl_on_terminal("--socket", peer.endpoint, "status", *words, **changes)
+
+    assert not ESCAPE.search(ran.out)
+    assert "✗  nginx" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        (142, "SERVICE  STATE             READY  SINCE  PID   CPU  MEM  RST  NOTE"),
+        (141, "SERVICE  STATE             READY  PID   CPU  MEM  RST  NOTE"),
+        (134, "SERVICE  STATE             READY  PID   CPU  MEM  NOTE"),
+        (129, "SERVICE  STATE             READY  PID  MEM  NOTE"),
+        (123, "SERVICE  STATE             READY  PID  NOTE"),
+        (60, "SERVICE  STATE             READY  PID  NOTE"),
+    ],
+)
+def test_columns_go_in_order_when_the_terminal_is_narrow(peer: Peer, columns: int, titles: str) -> None:
+    lines = plain(stackctl_on_terminal("--socket", peer.endpoint, columns=columns).out).splitlines()
+
+    assert lines[1].strip() == titles
+
+
+@pytest.mark.parametrize("columns", [20, 48, 60, 100])
+def test_lines_never_wrap(peer: Peer, columns: int) -> None:
+    lines = plain(stackctl_on_terminal("--socket", peer.endpoint, columns=columns).out).splitlines()
+
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= columns
+
+
+def test_a_note_without_room_is_cut_visibly(peer: Peer) -> None:
+    lines = plain(stackctl_on_terminal("--socket", peer.endpoint, columns=90).out).splitlines()
+
+    assert lines[3].endswith("exit status 1: [emerg] bind() to 0.0.0.0:80 fai…")
+
+
+def test_an_operation_is_redrawn_in_place(peer: Peer, shop: Shop) -> None:
+    shop.operation = (
+        Accepted(op=1, services=("db", "nginx")),
+        Progress(op=1, service="nginx", state="waiting", reason="needs db [really]"),
+        Progress(op=1, service="db", state="running"),
+        Finished(
+            op=1,
+            ok=False,
+            outcomes=(
+                Outcome(service="db", state="running"),
+                Outcome(service="nginx", state="failed", error="exit status 1", detail=(REASON,)),
+            ),
+        ),
+    )
+
+    ran = stackctl_on_terminal("--socket", peer.endpoint, "start", "all")
+
+    last_drawing = plain(ran.out.rpartition("\x1b[1A")[2]).splitlines()
+    assert [line.split()[:2] for line in last_drawing[:2]] == [["db", "running"], ["nginx", "failed"]]
+    assert last_drawing[2:] == ["stackctl: cannot start nginx: exit status 1", f"  {REASON}"]
+    assert ran.code == 1
+
+
+def test_the_cursor_is_shown_again_when_stackd_dies_during_an_operation(peer: Peer, shop: Shop) -> None:
+    shop.operation = (Accepted(op=1, services=("db",)), Vanish())
+
+    ran = stackctl_on_terminal("--socket", peer.endpoint, "stop", "db")
+
+    assert ran.out.rfind("\x1b[?25h") > ran.out.rfind("\x1b[?25l")
+    assert ran.code == 7

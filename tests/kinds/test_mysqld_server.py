@@ -1,0 +1,86 @@
+"""The real mariadbd, run and tested as its kind says."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+import pytest
+
+from supervisor_stack.kinds.mysqld import KIND, learn
+from tests.kinds.real import free_ports, given_on_disk, run_check, running, wait_for_addresses
+from tests.servers import install_mariadb, program
+
+
+def write_cnf(folder: Path, port: int, *options: str) -> Path:
+    config = folder / "my.cnf"
+    lines = (
+        "[mysqld]",
+        f"user = {getpass.getuser()}",
+        f"datadir = {folder}/data",
+        "socket = mysqld.sock",
+        f"pid-file = {folder}/mysqld.pid",
+        f"port = {port}",
+        "bind-address = 127.0.0.1",
+        "log-error = error",
+        "innodb-buffer-pool-size = 8M",
+        "innodb-log-file-size = 4M",
+        *options,
+    )
+    config.write_text("\n".join(lines) + "\n")
+    return config
+
+
+def test_mariadb_listens_and_logs_where_its_file_says(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    config = write_cnf(tmp_path, port)
+    facts = learn(given_on_disk(config, program("mariadbd")))
+    needed = [Path(each.path) for each in facts.preconditions]
+
+    assert not any(path.exists() for path in needed)
+    install_mariadb(tmp_path / "data")
+    assert all(path.is_dir() for path in needed)
+    with running(KIND, facts, tmp_path) as mariadbd:
+        (tcp, unix) = facts.addresses
+        assert unix.path == f"{tmp_path}/data/mysqld.sock"
+        # The kernel knows a unix socket by the name that was given to bind(2).
+        wait_for_addresses(mariadbd, (tcp, type(unix)(path="mysqld.sock")), tmp_path)
+    assert mariadbd.returncode == 0
+    (log,) = facts.logs
+    assert "ready for connections" in Path(log).read_text()
+
+
+def test_the_check_passes_a_good_file_without_touching_the_data_directory(tmp_path: Path) -> None:
+    check = learn(given_on_disk(write_cnf(tmp_path, 1), program("mariadbd"))).check
+    assert check is not None
+    (tmp_path / "data").mkdir()
+
+    tested = run_check(check, tmp_path)
+
+    assert tested.returncode == 0, tested.stderr
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "status", "error"),
+    [
+        ("nonsense = 1", 7, "[ERROR] mariadbd: unknown variable 'nonsense=1'"),
+        ("nonsense", 2, "[ERROR] mariadbd: unknown option '--nonsense'"),
+        ("basedir", 5, "[ERROR] mariadbd: option '--basedir' requires an argument"),
+        ("bootstrap = 3", 4, "[ERROR] mariadbd: option '--bootstrap' cannot take an argument"),
+        ("sql_mode = NONSENSE", 13, "[ERROR] mariadbd: Error while setting value 'NONSENSE' to 'sql_mode'"),
+        ("back_log = 5x", 9, "[ERROR] mariadbd: Error while setting value '5x' to 'back_log'"),
+    ],
+)
+def test_the_check_tells_what_is_wrong_by_a_final_exit_status(
+    tmp_path: Path, option: str, status: int, error: str
+) -> None:
+    check = learn(given_on_disk(write_cnf(tmp_path, 1, option), program("mariadbd"))).check
+    assert check is not None
+    assert check.evidence is not None
+
+    tested = run_check(check, tmp_path)
+
+    assert tested.returncode == status
+    assert status in KIND.final_exits
+    assert check.evidence(tested.stderr)[-1] == error

@@ -1,0 +1,208 @@
+"""What a dump of `nginx -T` says of files, addresses and logs."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervisor_stack.kinds.nginx_dump import DumpReader
+from supervisor_stack.spec import Address, CheckReport
+
+MAIN = "/etc/nginx/nginx.conf"
+
+
+def dump(**texts: str) -> str:
+    """A dump of files in /etc/nginx; `main` is nginx.conf, other keys are names without .conf."""
+    names = {"main": "nginx"}
+    return "".join(
+        f"# configuration file /etc/nginx/{names.get(name, name)}.conf:\n{text}\n\n"
+        for name, text in texts.items()
+    )
+
+
+def read(text: str, reader: DumpReader | None = None) -> CheckReport:
+    return (reader or DumpReader())(text)
+
+
+def addresses(text: str, reader: DumpReader | None = None) -> list[str]:
+    return [str(address) for address in read(text, reader).addresses]
+
+
+@pytest.mark.parametrize(
+    ("listens", "expected"),
+    [
+        ("listen 80;", ["0.0.0.0:80"]),
+        ("listen *:80;", ["0.0.0.0:80"]),
+        ("listen 0.0.0.0:80;", ["0.0.0.0:80"]),
+        ("listen 127.0.0.1:8000;", ["127.0.0.1:8000"]),
+        ("listen 127.0.0.1;", ["127.0.0.1:80"]),
+        ("listen localhost:8000;", ["localhost:8000"]),
+        ("listen localhost;", ["localhost:80"]),
+        ("listen [::]:80;", ["[::]:80"]),
+        ("listen [::1];", ["[::1]:80"]),
+        ("listen unix:/run/nginx.sock;", ["unix:/run/nginx.sock"]),
+        ('listen "unix:/run/with space.sock";', ["unix:/run/with space.sock"]),
+        ("listen unix:nginx.sock;", ["unix:/srv/nginx.sock"]),
+        ("listen 8000-8002;", ["0.0.0.0:8000", "0.0.0.0:8001", "0.0.0.0:8002"]),
+        ("listen [::1]:8000-8001;", ["[::1]:8000", "[::1]:8001"]),
+        ("listen 80 default_server backlog=100;", ["0.0.0.0:80"]),
+        ("listen 80; listen 81;", ["0.0.0.0:80", "0.0.0.0:81"]),
+        ("listen 80; listen *:80;", ["0.0.0.0:80"]),
+        ("listen 443 quic; listen 443 ssl;", ["0.0.0.0:443"]),
+        ("listen 443 ssl; listen 80;", ["0.0.0.0:80", "0.0.0.0:443"]),
+        ("listen 81 proxy_protocol; listen 80;", ["0.0.0.0:80", "0.0.0.0:81"]),
+        ("", ["0.0.0.0:80"]),
+        ("location / { return 200; }", ["0.0.0.0:80"]),
+    ],
+)
+def test_listens_become_addresses(listens: str, expected: list[str]) -> None:
+    text = dump(main=f"http {{ server {{ {listens} }} }}")
+
+    assert addresses(text, DumpReader(cwd="/srv")) == expected
+
+
+def test_a_server_without_listen_has_the_default_port_of_its_user() -> None:
+    assert addresses(dump(main="http { server { } }"), DumpReader(default_port=8000)) == ["0.0.0.0:8000"]
+
+
+def test_the_servers_of_an_upstream_do_not_listen() -> None:
+    assert addresses(dump(main="http { upstream a { server 127.0.0.1:8001; } }")) == []
+
+
+def test_plain_http_comes_before_tls_and_before_other_protocols() -> None:
+    text = dump(
+        main="""
+        stream { server { listen 3306; } server { listen 53 udp; } }
+        mail { server { listen 25; protocol smtp; } }
+        http { server { listen 443 ssl; } server { listen 80; } }
+        """
+    )
+
+    assert addresses(text) == ["0.0.0.0:80", "0.0.0.0:3306", "0.0.0.0:25", "0.0.0.0:443"]
+
+
+def test_one_listen_with_ssl_makes_its_address_speak_tls_for_all_servers() -> None:
+    servers = "server { listen 8443; } server { listen 8443 ssl; } server { listen 8080; }"
+
+    assert addresses(dump(main=f"http {{ {servers} }}")) == ["0.0.0.0:8080", "0.0.0.0:8443"]
+
+
+def test_ssl_on_is_the_older_way_to_say_so() -> None:
+    servers = "server { ssl on; listen 8443; } server { listen 8080; }"
+
+    assert addresses(dump(main=f"http {{ {servers} }}")) == ["0.0.0.0:8080", "0.0.0.0:8443"]
+
+
+def test_included_files_count_where_they_are_included() -> None:
+    text = dump(
+        main="http { include sites/*.conf; server { include listen.conf; } }",
+        **{"sites/a": "server { listen 81; }", "sites/b": "server { listen 82; }"},
+        listen="listen 80;",
+    )
+
+    assert addresses(text) == ["0.0.0.0:81", "0.0.0.0:82", "0.0.0.0:80"]
+
+
+def test_a_file_may_be_included_twice() -> None:
+    text = dump(
+        main="http { server { listen 81; include more.conf; } server { listen 82; include more.conf; } }",
+        more="listen 80;",
+    )
+
+    assert addresses(text) == ["0.0.0.0:81", "0.0.0.0:80", "0.0.0.0:82"]
+
+
+def test_a_wildcard_matches_neither_a_slash_nor_a_leading_dot() -> None:
+    text = dump(
+        main="http { include *.conf; }",
+        a="server { listen 81; }",
+        **{"sites/b": "server { listen 82; }", ".c": "server { listen 83; }"},
+    )
+
+    assert addresses(text) == ["0.0.0.0:81"]
+
+
+def test_files_are_all_that_the_dump_names() -> None:
+    text = dump(main="http { include mime.conf; }", mime="types { text/html html; }")
+
+    assert read(text).files == (MAIN, "/etc/nginx/mime.conf")
+
+
+def test_files_have_the_certificates_relative_to_the_main_file() -> None:
+    text = dump(
+        main="""http { server {
+            ssl_certificate site.pem; ssl_certificate_key /etc/ssl/site.key;
+            ssl_client_certificate ca.pem; ssl_dhparam dh.pem; ssl_crl crl.pem;
+            location / { uwsgi_ssl_certificate up.pem; proxy_ssl_trusted_certificate roots.pem; }
+        } }"""
+    )
+
+    assert read(text, DumpReader(prefix="/srv")).files == (
+        MAIN,
+        "/etc/nginx/site.pem",
+        "/etc/ssl/site.key",
+        "/etc/nginx/ca.pem",
+        "/etc/nginx/dh.pem",
+        "/etc/nginx/crl.pem",
+        "/etc/nginx/up.pem",
+        "/etc/nginx/roots.pem",
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "auth_basic_user_file htpasswd;",
+        "ssl_certificate $host.pem;",
+        "ssl_certificate data:$pem;",
+        "ssl_certificate_key engine:pkcs11:key;",
+        "ssl_certificate_by_lua_file a.lua;",
+    ],
+)
+def test_what_nginx_does_not_load_with_its_configuration_is_no_file(line: str) -> None:
+    assert read(dump(main=f"http {{ {line} }}")).files == (MAIN,)
+
+
+def test_globs_are_the_includes_with_wildcards() -> None:
+    text = dump(main="include modules/*.conf; http { include mime.conf; include /srv/site?/[ab].conf; }")
+
+    assert read(text).globs == ("/etc/nginx/modules/*.conf", "/srv/site?/[ab].conf")
+
+
+def test_logs_are_the_files_that_are_named_in_full() -> None:
+    text = dump(
+        main="""error_log /var/log/error.log warn;
+        http { access_log /var/log/a.log main buffer=32k; access_log /var/log/b.log;
+               server { access_log off; error_log stderr; access_log syslog:server=unix:/dev/log;
+                        access_log /dev/stdout; access_log /var/log/$host.log; error_log memory:1m;
+                        access_log logs/relative.log; access_log /var/log/a.log;
+                        location / { error_log /var/log/location.log; } } }"""
+    )
+
+    assert read(text).logs == (
+        "/var/log/error.log",
+        "/var/log/a.log",
+        "/var/log/b.log",
+        "/var/log/location.log",
+    )
+
+
+def test_relative_logs_are_relative_to_a_known_prefix() -> None:
+    text = dump(main="error_log logs/error.log;")
+
+    assert read(text, DumpReader(prefix="/srv/nginx")).logs == ("/srv/nginx/logs/error.log",)
+
+
+def test_a_file_in_the_syntax_of_a_module_costs_nothing_but_itself() -> None:
+    text = dump(main="http { include odd.conf; server { listen 81; } }", odd="{ unlike: nginx }")
+
+    assert read(text).files == (MAIN, "/etc/nginx/odd.conf")
+    assert addresses(text) == ["0.0.0.0:81"]
+
+
+def test_no_dump_is_an_empty_report() -> None:
+    assert read("") == CheckReport()
+
+
+def test_readers_of_the_same_place_are_equal() -> None:
+    assert DumpReader(prefix="/srv") == DumpReader(prefix="/srv")
+    assert read(dump(main="http { server { } }")).addresses == (Address(host="0.0.0.0", port=80),)
