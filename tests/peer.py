@@ -33,7 +33,7 @@ Script = Callable[[AnyRequest], Iterable[Step]]
 class Peer:
     """Runs a script in a thread: for each request, what to send; replies get the request's id.
 
-    Frames are sent as they are. `requests` has all that arrived.
+    Frames are sent as they are. `requests` has all that arrived, `asked` is set when there is one.
     """
 
     def __init__(self, folder: Path, script: Script) -> None:
@@ -41,6 +41,7 @@ class Peer:
         self.endpoint = f"ipc://{self.path}"
         self.events = f"ipc://{folder / 'events.sock'}"
         self.requests: list[AnyRequest] = []
+        self.asked = threading.Event()
         self._script = script
         self._steps: SimpleQueue[Step] = SimpleQueue()
         self._reader, self._writer = os.pipe()
@@ -81,6 +82,7 @@ class Peer:
                 identity, *frames = self._router.recv_multipart()
                 request = decode_request(frames)
                 self.requests.append(request)
+                self.asked.set()
                 for step in self._script(request):
                     self._perform(step, identity, request.id)
 

@@ -63,7 +63,7 @@ def _raise_if_any(path: str, verdicts: list[Verdict]) -> None:
     lines = tuple(line for verdict in verdicts for line in verdict.lines())
     if lines:
         failed = ", ".join(verdict.service.name for verdict in verdicts if verdict.cause)
-        raise ConfigError(f"cannot use the configuration {path}: {failed} would refuse its own", lines)
+        raise ConfigError(f"cannot use the configuration {path}: {failed} does not pass its own test", lines)
 
 
 def _test(service: ServiceSpec) -> Verdict:

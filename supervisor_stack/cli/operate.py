@@ -37,23 +37,25 @@ class View(Protocol):
 def operate(options: Options) -> int:
     """Carry out one of the verbs. Raises StackError; a failed operation is told here."""
     message = _message(options)
-    with connect(options) as client:
-        steps = client.operate(message, options.timeout)
-        accepted = next(steps)
-        if not isinstance(accepted, Accepted):
-            raise TypeError(f"an operation begins with Accepted, not with {accepted}")
-        if not options.wait:
-            if options.json:
-                emit(op=accepted.op, services=accepted.services)
-            return 0
-        try:
+    truth = "stackd may have begun with it"
+    try:
+        with connect(options) as client:
+            steps = client.operate(message, options.timeout)
+            accepted = next(steps)
+            truth = "stackd goes on with it"
+            if not isinstance(accepted, Accepted):
+                raise TypeError(f"an operation begins with Accepted, not with {accepted}")
+            if not options.wait:
+                if options.json:
+                    emit(op=accepted.op, services=accepted.services)
+                return 0
             with _view(options, accepted) as view:
                 finished = _watch(steps, view)
             if isinstance(message, Shutdown) and finished.ok:
                 _see_off(client)
-        except KeyboardInterrupt:
-            truth = f"stackd goes on with it: {purpose(message)}; see how with: stackctl status"
-            raise InterruptError("cannot wait for the end: interrupted", (truth,)) from None
+    except KeyboardInterrupt:
+        detail = f"{truth}: {purpose(message)}; see how with: stackctl status"
+        raise InterruptError("cannot wait for the end: interrupted", (detail,)) from None
     return _report(message, finished, options)
 
 

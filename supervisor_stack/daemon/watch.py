@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from supervisor_stack.core.events import Event, FilesChanged
-from supervisor_stack.daemon.watch_list import WatchList
+from supervisor_stack.daemon.watch_list import WatchList, has_changed_since
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -43,17 +44,21 @@ class FileWatcher:
         self._loop = loop
         self._lists: dict[str, tuple[WatchList, float]] = {}
         self._unrest: dict[str, Unrest] = {}
+        self._looked_at: dict[str, float] = {}
         self._folders = Folders(self._changed_in_thread)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
 
     def watch(self, service: str, files: Iterable[str], globs: Iterable[str], debounce: float) -> None:
         """Watch these for the service, and no others."""
         self._lists[service] = (WatchList(files, globs), debounce)
+        self._looked_at.setdefault(service, time.time())
         wanted = {folder for watched, _ in self._lists.values() for folder in watched.folders}
-        self._thread.submit(self._folders.watch_only, wanted)
+        armed = self._thread.submit(self._folders.watch_only, wanted)
+        armed.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._catch_up, service))
 
     def settle(self, service: str) -> None:
-        """What changed until now is being looked at already: nothing is posted for it any more."""
+        """What changed until now is being looked at: nothing is posted for it any more."""
+        self._looked_at[service] = time.time()
         if (unrest := self._unrest.pop(service, None)) and unrest.timer:
             unrest.timer.cancel()
 
@@ -65,6 +70,12 @@ class FileWatcher:
         """Stop watching."""
         self._thread.submit(self._folders.close)
         self._thread.shutdown(wait=True)
+
+    def _catch_up(self, service: str) -> None:
+        """See what changed after the files were looked at and before the watches were there."""
+        watched, debounce = self._lists[service]
+        for path in watched.changed_since(self._looked_at[service]):
+            self._stir(service, path, debounce)
 
     def _changed_in_thread(self, path: str) -> None:
         self._loop.call_soon_threadsafe(self._changed, path)
@@ -84,8 +95,10 @@ class FileWatcher:
         unrest.timer = self._loop.call_at(rest, self._came_to_rest, service)
 
     def _came_to_rest(self, service: str) -> None:
-        unrest = self._unrest.pop(service)
-        self._post(FilesChanged(service=service, paths=tuple(sorted(unrest.paths))))
+        looked_at = self._looked_at[service]
+        paths = sorted(path for path in self._unrest.pop(service).paths if has_changed_since(path, looked_at))
+        if paths:
+            self._post(FilesChanged(service=service, paths=tuple(paths)))
 
 
 class Folders:

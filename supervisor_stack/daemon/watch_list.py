@@ -12,6 +12,9 @@ import glob
 import os
 from collections.abc import Iterable
 
+TICK = 0.01
+"""Seconds between two ticks of the slowest kernel clock (CONFIG_HZ=100)."""
+
 MAX_LINKS = 40
 """As many symbolic links as the kernel follows (path_resolution(7))."""
 
@@ -32,13 +35,31 @@ class WatchList:
         paths = self.entries | self.patterns
         self.folders = {folder for folder in map(os.path.dirname, paths) if os.path.isdir(folder)}
         # A folder may be replaced as a whole, which only its parent tells.
-        parents = {folder for folder in self.folders if folder != "/"}
-        self.entries |= parents
-        self.folders |= {os.path.dirname(folder) for folder in parents}
+        self.replaceable = {folder for folder in self.folders if folder != "/"}
+        self.folders |= {os.path.dirname(folder) for folder in self.replaceable}
 
     def __contains__(self, path: str) -> bool:
         """Whether a change of this directory entry, named by its real folder, matters."""
-        return path in self.entries or any(fnmatch.fnmatch(path, pattern) for pattern in self.patterns)
+        if path in self.entries or path in self.replaceable:
+            return True
+        return any(fnmatch.fnmatch(path, pattern) for pattern in self.patterns)
+
+    def changed_since(self, moment: float) -> set[str]:
+        """The entries that changed after a moment of the calendar, in seconds."""
+        matches = {path for pattern in self.patterns for path in glob.glob(pattern)}
+        folders = {os.path.dirname(pattern) for pattern in self.patterns}  # to see what has gone
+        return {path for path in self.entries | matches | folders if has_changed_since(path, moment)}
+
+
+def has_changed_since(path: str, moment: float) -> bool:
+    """Whether a directory entry was made, written or removed after the moment, or might have been.
+
+    A ctime is taken from a clock that may be a tick behind.
+    """
+    try:
+        return os.lstat(path).st_ctime > moment - TICK
+    except OSError:
+        return True
 
 
 def decisive_entries(path: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -217,26 +218,41 @@ def test_a_time_that_is_over_is_124(peer: Peer, shop: Shop) -> None:
     )
 
 
-@pytest.mark.parametrize("words", [(), ("--json",)])
-def test_ctrl_c_leaves_the_work_to_stackd_and_says_so(peer: Peer, shop: Shop, words: tuple[str, ...]) -> None:
+def test_ctrl_c_leaves_the_work_to_stackd_and_says_so(peer: Peer, shop: Shop) -> None:
     shop.operation = (ACCEPTED, Progress(op=17, service="db", state="starting"))
-    command = [*STACKCTL, "--socket", peer.endpoint, *words, "start", "db"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    ) as process:
-        assert process.stderr
-        if not words:
-            assert process.stderr.readline() == "db     starting\n"
-        peer.until_asked()
 
+    with running(peer, "start", "db") as process:
+        assert process.stderr
+        assert process.stderr.readline() == "db     starting\n"
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=DEADLINE)
 
-    truth = "stackd goes on with it: start db; see how with: stackctl status"
-    told = out if words else err
-    assert process.returncode == 130
-    assert truth in told
+    assert (process.returncode, out, err) == (
+        130,
+        "",
+        "stackctl: cannot wait for the end: interrupted\n"
+        "  stackd goes on with it: start db; see how with: stackctl status\n",
+    )
     assert peer.requests == [Start(id="1", services=("db",))]
+
+
+def test_ctrl_c_in_json_is_an_object_too(peer: Peer, shop: Shop) -> None:
+    shop.operation = (ACCEPTED,)
+
+    with running(peer, "start", "db", "--json") as process:
+        assert peer.asked.wait(DEADLINE)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=DEADLINE)
+
+    assert json.loads(out)["error"]["kind"] == "interrupted"
+    assert (process.returncode, err) == (130, "")
+
+
+def running(peer: Peer, *words: str) -> subprocess.Popen[str]:
+    """stackctl, going on."""
+    command = [*STACKCTL, "--socket", peer.endpoint, *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment())
 
 
 def test_a_stackd_that_dies_meanwhile_is_7(peer: Peer, shop: Shop) -> None:

@@ -46,11 +46,11 @@ def test_colours_can_be_refused(peer: Peer, words: tuple[str, ...], changes: dic
 @pytest.mark.parametrize(
     ("columns", "titles"),
     [
-        (142, "SERVICE  STATE             READY  SINCE  PID   CPU  MEM  RST  NOTE"),
-        (141, "SERVICE  STATE             READY  PID   CPU  MEM  RST  NOTE"),
-        (134, "SERVICE  STATE             READY  PID   CPU  MEM  NOTE"),
-        (129, "SERVICE  STATE             READY  PID  MEM  NOTE"),
-        (123, "SERVICE  STATE             READY  PID  NOTE"),
+        (144, "SERVICE  STATE             READY  SINCE  PID   CPU  MEM  RST  NOTE"),
+        (143, "SERVICE  STATE             READY  PID   CPU  MEM  RST  NOTE"),
+        (136, "SERVICE  STATE             READY  PID   CPU  MEM  NOTE"),
+        (131, "SERVICE  STATE             READY  PID  MEM  NOTE"),
+        (125, "SERVICE  STATE             READY  PID  NOTE"),
         (60, "SERVICE  STATE             READY  PID  NOTE"),
     ],
 )

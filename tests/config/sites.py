@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +14,12 @@ import pytest
 from supervisor_stack.config import load
 from supervisor_stack.errors import ConfigError
 from supervisor_stack.spec import ServiceSpec, StackSpec
+
+USER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+"""A user that a service of these tests may run as."""
+
+GROUP = grp.getgrgid(os.getegid()).gr_name
+"""A group that a service of these tests may run as."""
 
 SURROUNDINGS = Path(__file__).parent / "site"
 PROGRAMS = (

@@ -16,7 +16,7 @@ from supervisor_stack.spec import (
     StartLimit,
     Watch,
 )
-from tests.config.sites import Site
+from tests.config.sites import GROUP, USER, Site
 
 WEB = '[services.web]\ncommand = ["gunicorn", "br_api.wsgi"]\n'
 REDIS = '[services.redis]\nkind = "redis"\nconfig = "redis.conf"\n'
@@ -50,10 +50,9 @@ start_timeout = "5m"
 stop_timeout = 1.5
 stop_signal = "SIGQUIT"
 reload_signal = "usr1"
-ready = {{type = "http", address = "127.0.0.1:9000", path = "/health?full=1", host = "www.example.org:80", expect = [200, 204], interval = "200ms", timeout = 2}}
 hold = []
-user = "root"
-group = "root"
+user = "{USER}"
+group = "{GROUP}"
 env = {{DEBUG = "0"}}
 env_file = "site.env"
 cwd = "bin"
@@ -63,6 +62,14 @@ nice = -5
 oom_score_adj = 500
 log = {{to = "null"}}
 watch = {{paths = ["redis.conf", "later.conf"], action = "reload", debounce = "1s"}}
+[services.web.ready]
+type = "http"
+address = "127.0.0.1:9000"
+path = "/health?full=1"
+host = "www.example.org:80"
+expect = [200, 204]
+interval = "200ms"
+timeout = 2
 {"".join(f'[services.{name}]{chr(10)}command = ["celery"]{chr(10)}' for name in "abc")}
 """
     web = site.load(text).services[0]
@@ -91,8 +98,8 @@ watch = {{paths = ["redis.conf", "later.conf"], action = "reload", debounce = "1
             interval=0.2,
             timeout=2.0,
         ),
-        user="root",
-        group="root",
+        user=USER,
+        group=GROUP,
         env={
             "DJANGO_SETTINGS_MODULE": "br_api.prod",
             "WORKERS": "4",
@@ -237,7 +244,8 @@ def test_a_binary_replaces_the_programs_of_the_kind(site: Site) -> None:
 def test_variables_are_replaced_in_every_string(site: Site) -> None:
     service = site.service("""
 [services.web]
-command = ["gunicorn", "--name=${NAME}", "${GONE:-a b}", "${EMPTY:-full}", "[${EMPTY}]", "$HOME", "$${HOME}", "$"]
+command = ["gunicorn", "--name=${NAME}", "${GONE:-a b}", "${EMPTY:-full}", "[${EMPTY}]"]
+args = ["$HOME", "$${HOME}", "$"]
 cwd = "${GONE:-bin}"
 env = {TARGET = "${HOME}/${NAME}"}
 start_timeout = "${GONE:-2m}"

@@ -89,7 +89,7 @@ def test_a_restart_storm_ends_with_one_of_each(site: Site) -> None:
         assert site.operate(Restart(), deadline=60).ok
     names = [psutil.Process(site.pid_of(name)).name() for name in SERVERS]
 
-    assert len(set(site.pid_of(name) for name in SERVERS)) == 4
+    assert len({site.pid_of(name) for name in SERVERS}) == 4
     children = [process.name() for process in psutil.Process(site.pid).children()]
     assert sorted(children) == sorted(names)
     assert site.get("/db")[0] == 200
@@ -129,7 +129,7 @@ def test_a_reload_of_uwsgi_loads_the_code_again(site: Site) -> None:
 def test_redis_says_why_it_does_not_reload(site: Site) -> None:
     from supervisor_stack.errors import RefusedError
 
-    with pytest.raises(RefusedError, match="cannot reload redis: .*restart"):
+    with pytest.raises(RefusedError, match=r"cannot reload redis: .*restart"):
         site.reload("redis")
 
 

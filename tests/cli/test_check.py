@@ -1,0 +1,89 @@
+"""stackctl check: the configuration, and nginx's own test of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shop import Ran, stackctl
+from tests.servers import program
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A stack of nginx and a command, without mistakes."""
+    nginx = tmp_path / "nginx.conf"
+    nginx.write_text(
+        f"pid {tmp_path}/nginx.pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\n"
+        "http { access_log off; server { listen 127.0.0.1:21090; } }\n"
+    )
+    file = tmp_path / "stackd.toml"
+    file.write_text(
+        f"[stack]\nname = 'shop'\nruntime_dir = '{tmp_path}'\nlog_dir = '{tmp_path}'\n"
+        f"[services.nginx]\nkind = 'nginx'\nconfig = '{nginx}'\nbinary = '{program('nginx')}'\n"
+        "[services.worker]\ncommand = ['sleep', '1']\n"
+    )
+    return file
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def check(file: Path, *words: str) -> Ran:
+    return stackctl("-c", file, "check", *words)
+
+
+def test_a_configuration_without_mistakes_is_0(file: Path) -> None:
+    assert check(file) == (0, "", f"{file}: no mistakes; tested by themselves: nginx\n")
+
+
+def test_a_configuration_without_mistakes_in_json(file: Path) -> None:
+    assert check(file, "--json").json == {
+        "v": 1, "ok": True, "config": str(file), "services": ["nginx", "worker"], "tested": ["nginx"],
+    }  # fmt: skip
+
+
+def test_every_mistake_is_a_line_of_stdout(file: Path) -> None:
+    replace(file, "command = ", "comand = ")
+
+    ran = check(file)
+
+    assert ran.code == 6
+    assert all(line.startswith(f"{file}:") for line in ran.out.splitlines())
+    assert 'did you mean "command"?' in ran.out
+    assert ran.err.startswith(f"stackctl: cannot read the configuration {file}: ")
+
+
+def test_what_a_service_has_against_its_own_configuration_is_told(file: Path) -> None:
+    nginx = file.with_name("nginx.conf")
+    replace(nginx, "listen", "lisen")
+
+    ran = check(file)
+
+    assert ran.out == (
+        f"{nginx}: services.nginx: configuration test failed (nginx -T exited 1)\n"
+        f'  nginx: [emerg] unknown directive "lisen" in {nginx}:4\n'
+    )
+    assert ran.err == f"stackctl: cannot use the configuration {file}: nginx does not pass its own test\n"
+    assert ran.code == 6
+
+
+def test_mistakes_in_json_are_the_detail_of_an_error(file: Path) -> None:
+    replace(file.with_name("nginx.conf"), "listen", "lisen")
+
+    ran = check(file, "--json")
+
+    assert ran.json["error"]["kind"] == "config-invalid"
+    assert ran.json["error"]["detail"][0].startswith(f"{file.with_name('nginx.conf')}: services.nginx: ")
+    assert (ran.code, ran.err) == (6, "")
+
+
+def test_a_test_that_does_not_end_is_ended(file: Path, tmp_path: Path) -> None:
+    hung = tmp_path / "nginx"
+    hung.write_text("#!/bin/sh\necho thinking >&2\nexec sleep 1000\n")
+    hung.chmod(0o755)
+    replace(file, f"binary = '{program('nginx')}'", f"binary = '{hung}'\ntest_timeout = 1")

@@ -1,0 +1,134 @@
+"""The command line itself, and where it finds stackd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from supervisor_stack.cli.arguments import VERBS, parse
+from supervisor_stack.errors import RequestError
+from tests.cli.shop import Shop, stackctl
+from tests.peer import Peer
+
+COMMON = "[-c FILE] [--socket ENDPOINT] [--json] [--no-color]"
+
+
+def test_options_stand_before_the_verb_after_it_and_among_names() -> None:
+    before = parse(["--json", "-c", "f", "--no-color", "stop", "a", "b"])
+    after = parse(["stop", "a", "--json", "b", "-c", "f", "--no-color"])
+
+    assert vars(before).items() - {("rest", ())} <= vars(before).items()
+    for options in (before, after):
+        assert (options.json, options.config, options.no_color) == (True, "f", True)
+        assert list(options.services) == ["a", "b"]
+
+
+def test_the_later_of_two_wins() -> None:
+    assert parse(["-c", "first", "status", "-c", "second"]).config == "second"
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (["statu"], "no verb `statu`; did you mean status?"),
+        (["apply"], "no verb `apply`"),
+        (["start"], "the following arguments are required: SERVICE"),
+        (["is-active"], "the following arguments are required: SERVICE"),
+        (["is-active", "a", "b"], "unrecognized arguments: b"),
+        (["status", "--cascade"], "unrecognized arguments: --cascade"),
+        (["--jso", "status"], "unrecognized arguments: --jso status"),
+        (["stop", "a", "--timeout", "soon"], "argument --timeout: invalid number of seconds value: 'soon'"),
+        (["stop", "a", "--timeout", "-1"], "argument --timeout: invalid number of seconds value: '-1'"),
+        (["stop", "a", "--timeout", "nan"], "argument --timeout: invalid number of seconds value: 'nan'"),
+        (["logs", "-n", "-3"], "argument -n: invalid count value: '-3'"),
+        (["-c"], "argument -c: expected one argument"),
+    ],
+)
+def test_a_mistake_is_named(words: list[str], cause: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(words)
+
+    assert caught.value.message == f"cannot understand the command line: {cause}"
+
+
+def test_a_mistake_is_2_and_shows_the_usage_of_the_verb() -> None:
+    assert stackctl("is-active") == (
+        2,
+        "",
+        "stackctl: cannot understand the command line: the following arguments are required: SERVICE\n"
+        f"  usage: stackctl {COMMON} is-active SERVICE\n",
+    )
+
+
+def test_a_mistake_in_json_is_an_object() -> None:
+    ran = stackctl("strat", "--json")
+
+    assert ran.json == {
+        "v": 1,
+        "ok": False,
+        "error": {
+            "kind": "bad-request",
+            "message": "cannot understand the command line: no verb `strat`; did you mean start?",
+            "detail": [f"usage: stackctl {COMMON} VERB [ARGUMENT…]"],
+        },
+    }
+    assert (ran.code, ran.err) == (2, "")
+
+
+def test_help_lists_every_verb() -> None:
+    ran = stackctl("--help")
+
+    assert ran.code == 0
+    listed = {line.split()[0] for line in ran.out.splitlines() if line.startswith("  ") and line.strip()}
+    assert set(VERBS) <= listed
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str) -> None:
+    assert stackctl(verb, "-h").out.startswith(f"usage: stackctl {COMMON} {verb}")
+
+
+def configuration(folder: Path, endpoint: str) -> Path:
+    file = folder / "stackd.toml"
+    file.write_text(f"[stack]\nname = 'shop'\n[control]\nsocket = '{endpoint}'\n")
+    return file
+
+
+def test_the_configuration_tells_where_stackd_is(peer: Peer, tmp_path: Path) -> None:
+    file = configuration(tmp_path, peer.endpoint)
+
+    assert stackctl("-c", file, "is-active", "web").out == "running\n"
+    assert stackctl("is-active", "web", STACKD_CONFIG=str(file)).out == "running\n"
+
+
+def test_socket_goes_before_the_configuration(peer: Peer, tmp_path: Path) -> None:
+    words = ("-c", tmp_path / "none.toml", "--socket", peer.endpoint, "is-active", "web")
+
+    assert stackctl(*words).out == "running\n"
+
+
+def test_a_configuration_that_is_not_there_is_6(tmp_path: Path) -> None:
+    ran = stackctl("-c", tmp_path / "none.toml")
+
+    assert ran.code == 6
+    assert ran.err.startswith(f"stackctl: cannot read the configuration {tmp_path}/none.toml: ")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "code"), [("tcp://127.0.0.1:9", 2), ("/run/x.sock", 2), ("ipc:///nowhere/x.sock", 4)]
+)
+def test_an_endpoint_where_nobody_can_be(endpoint: str, code: int) -> None:
+    assert stackctl("--socket", endpoint).code == code
+
+
+def test_another_version_of_the_protocol_is_told(peer: Peer, shop: Shop) -> None:
+    shop.operation = ([b"stack/2", b"{}"],)
+
+    ran = stackctl("--socket", peer.endpoint, "start", "web")
+
+    assert ran == (
+        1,
+        "",
+        "stackctl: cannot understand stackd: it speaks 'stack/2', and this stackctl speaks 'stack/1'\n",
+    )
