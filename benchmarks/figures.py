@@ -27,7 +27,7 @@ def machine() -> None:
     """Print what the figures were measured on."""
     load = os.getloadavg()[0]
     print(
-        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
-        f"load before {load:.2f}",
+        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, load before {load:.2f}",
         flush=True,
     )

@@ -16,6 +16,7 @@ import psutil
 
 from supervisor_stack.control.client import StackClient
 from supervisor_stack.control.messages import (
+    Events,
     Finished,
     Notice,
     Reload,
@@ -89,7 +90,7 @@ class RunningStack:
                 self.process.kill()
                 raise
         if error is not None:
-            print(self.output.read_text())
+            sys.stderr.write(self.output.read_text())
 
     @property
     def client(self) -> StackClient:
@@ -147,8 +148,6 @@ class RunningStack:
 
     def history(self) -> list[Notice]:
         """All notices so far."""
-        from supervisor_stack.control.messages import Events
-
         return list(self.client.request(Events(limit=10000)).notices)
 
     def pid_of(self, name: str) -> int:

@@ -41,7 +41,7 @@ def check(options: Options) -> int:
         stack = load(path, os.environ)
         tested = [service for service in stack.services if service.check]
         with ThreadPoolExecutor(max_workers=len(tested) or 1) as pool:
-            verdicts = list(pool.map(_test, tested))
+            verdicts = list(pool.map(judge, tested))
         _raise_if_any(path, verdicts)
     except ConfigError as error:
         if options.json:
@@ -66,7 +66,8 @@ def _raise_if_any(path: str, verdicts: list[Verdict]) -> None:
         raise ConfigError(f"cannot use the configuration {path}: {failed} does not pass its own test", lines)
 
 
-def _test(service: ServiceSpec) -> Verdict:
+def judge(service: ServiceSpec) -> Verdict:
+    """Have a service test its own configuration, in the time that it has for that."""
     test = service.check
     if test is None:
         return Verdict(service)

@@ -6,11 +6,12 @@ of errors.py; a peer that sends nonsense must never bring down whom it talks to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
 
+from supervisor_stack import errors
 from supervisor_stack.control.messages import (
     EVENT_TOPIC,
     MAX_REQUEST,
@@ -116,13 +117,11 @@ def error_of(failed: Failed) -> StackError:
     return _ERRORS.get(failed.error, StackError)(failed.message, failed.detail)
 
 
-def _tree(root: type[StackError]) -> Iterator[type[StackError]]:
-    yield root
-    for branch in root.__subclasses__():
-        yield from _tree(branch)
-
-
-_ERRORS = {error.kind: error for error in _tree(StackError)}
+_ERRORS = {
+    error.kind: error
+    for error in vars(errors).values()
+    if isinstance(error, type) and issubclass(error, StackError)
+}
 
 
 def _decode_answer(

@@ -10,21 +10,22 @@ neighbours of its service, never with the size of the stack.
 from __future__ import annotations
 
 import heapq
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple
+from collections import deque
+from collections.abc import Callable, Container, Iterable
+from typing import NamedTuple
+
+import msgspec
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.graph import Graph
+from supervisor_stack.core.health import Health, StackState
 from supervisor_stack.core.operations import Operations, Verb
+from supervisor_stack.core.plan import Plan, compare
 from supervisor_stack.core.rules import step
 from supervisor_stack.core.state import NEVER, Service, State
 from supervisor_stack.errors import RefusedError, UnknownServiceError
 from supervisor_stack.spec import ServiceSpec
-
-StackState = Literal["starting", "running", "degraded", "stopping", "stopped"]
-Health = Literal["well", "coming", "ill", "leaving", "off"]
 
 
 class Undertaking(NamedTuple):
@@ -48,8 +49,10 @@ class Stack:
         self._lookers: set[str] = set()
         self._deadlines: list[tuple[float, str]] = []
         self._operations = Operations()
-        self._health: Counter[Health] = Counter({"off": len(self.services)})
-        self._was_well = False
+        self._health = Health()
+        for service in self.services.values():
+            self._health.change(None, service)
+        self._retired: set[str] = set()
         self.is_shutting_down = False
 
     # What is asked of the stack.
@@ -128,6 +131,49 @@ class Stack:
             op, "stop", everything, [ev.StopRequested(service=name) for name in everything], now
         )
 
+    def apply(self, op: int, specs: Iterable[ServiceSpec], now: float) -> tuple[Plan, Undertaking]:
+        """Become the stack of these specifications, touching only what differs.
+
+        What is new starts, what was removed stops and is forgotten, what runs and needs a new run
+        for its change gets one. Raises RefusedError while shutting down.
+        """
+        self._refuse_while_shutting_down("apply a configuration to", ["the stack"])
+        specs = list(specs)
+        plan = compare({name: service.spec for name, service in self.services.items()}, specs)
+        by_name = {spec.name: spec for spec in specs}
+        for name in plan.added:
+            self.services[name] = Service(spec=by_name[name])
+            self._health.change(None, self.services[name])
+        for name in (*plan.changed, *plan.retuned):
+            self.services[name] = msgspec.structs.replace(self.services[name], spec=by_name[name])
+        back_again = self._retired & by_name.keys()
+        self._retired = (self._retired | set(plan.removed)) - back_again
+        self._lay_out()
+        starts = [name for name in (*plan.added, *sorted(back_again)) if by_name[name].autostart]
+        requests: list[ev.Event] = [ev.StopRequested(service=name) for name in plan.removed]
+        requests += [ev.StartRequested(service=name) for name in self.graph.with_needs(starts)]
+        restarts = [name for name in plan.changed if not self.services[name].is_down]
+        requests += [ev.RestartRequested(service=name) for name in restarts]
+        self._lookers.update(self.services)
+        begun = self._operate(op, "start", sorted({*starts, *restarts}), requests, now)
+        for name in plan.removed:
+            self._forget_retired(name)
+        return plan, begun
+
+    def _lay_out(self) -> None:
+        """The graph of what is there now; a service that is being removed keeps its place in it."""
+        self.graph = Graph(
+            _without_strangers(service.spec, self.services) if name in self._retired else service.spec
+            for name, service in self.services.items()
+        )
+
+    def _forget_retired(self, name: str) -> None:
+        if name in self._retired and name in self.services and self.services[name].is_down:
+            self._retired.discard(name)
+            self._lookers.discard(name)
+            self._health.change(self.services.pop(name), None)
+            self._lay_out()
+
     def known(self, names: Iterable[str]) -> list[str]:
         """These services, sorted; without names all. Raises UnknownServiceError."""
         named = sorted(set(names))
@@ -163,7 +209,7 @@ class Stack:
         """When `wake` has something to do, in monotonic seconds; infinity when never."""
         while self._deadlines:
             at, name = self._deadlines[0]
-            if self.services[name].deadline == at:
+            if name in self.services and self.services[name].deadline == at:
                 return at
             heapq.heappop(self._deadlines)
         return NEVER
@@ -188,11 +234,14 @@ class Stack:
                 actions += self._apply(self._facts.popleft(), now)
             lookers, self._lookers = sorted(self._lookers), set()
             for name in lookers:
-                self._look(self.services[name])
+                if name in self.services:
+                    self._look(self.services[name])
         return actions
 
     def _apply(self, event: ev.Event, now: float) -> list[do.Action]:
-        before = self.services[event.service]
+        before = self.services.get(event.service)
+        if before is None:
+            return []  # of a service that was removed meanwhile
         if isinstance(event, ev.RunEvent) and event.run != before.run:
             return []
         after, orders = step(before, event, now, self._chance())
@@ -201,8 +250,9 @@ class Stack:
         self.services[before.name] = after
         if after.deadline not in (before.deadline, NEVER):
             heapq.heappush(self._deadlines, (after.deadline, after.name))
-        self._count(before, after)
+        self._health.change(before, after)
         self._note_lookers(before, after)
+        self._forget_retired(after.name)
         return [*orders, *_publish(before, after, event, now), *self._operations.conclude(after)]
 
     # Effects along the graph.
@@ -259,44 +309,26 @@ class Stack:
     @property
     def state(self) -> StackState:
         """The stack in one word."""
-        health = self._health
-        if health["off"] == len(self.services):
-            return "stopped"
-        if self.is_shutting_down or not health["well"] + health["coming"] + health["ill"]:
-            return "stopping"
-        if health["ill"]:
-            return "degraded"
-        if health["coming"]:
-            return "degraded" if self._was_well else "starting"
-        return "running"
+        return self._health.state(self.is_shutting_down)
 
     @property
     def ready_count(self) -> int:
         """How many services are wanted and as they should be."""
-        return self._health["well"]
+        return self._health.well
 
     @property
     def is_finished(self) -> bool:
         """Whether it was told to shut down and everything is down."""
-        return self.is_shutting_down and self._health["off"] == len(self.services)
-
-    def _count(self, before: Service, after: Service) -> None:
-        self._health[_health(before)] -= 1
-        self._health[_health(after)] += 1
-        if not self._health["ill"] + self._health["coming"] and self._health["well"]:
-            self._was_well = True
+        return self.is_shutting_down and self._health.all_down
 
 
-def _health(service: Service) -> Health:
-    if not service.wanted:
-        return "off" if service.is_down else "leaving"
-    if service.is_as_wanted:
-        return "well"
-    if service.state in (State.BACKOFF, State.FAILED) or service.blocked:
-        return "ill"
-    if service.state is State.RUNNING and service.spec.type == "service":
-        return "ill"
-    return "coming"
+def _without_strangers(spec: ServiceSpec, names: Container[str]) -> ServiceSpec:
+    """The specification with only those neighbours that are there."""
+    edges = {
+        field: tuple(name for name in getattr(spec, field) if name in names)
+        for field in ("requires", "wants", "after")
+    }
+    return msgspec.structs.replace(spec, **edges)
 
 
 def _is_hopeless(service: Service) -> bool:

@@ -73,7 +73,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     `wanted`: what the operator asked for, whatever the state. `again`: a restart is asked for and
     begins when the present run is over. `stale`: a reload is asked for while one is under way.
     `failures`: in a row; `failed_at`: those within the start limit's interval. `ending`: why the
-    present run is over or is being ended. `blocked`: it will not go on without help. `rejected`: why the last change of its configuration was
+    present run is over or is being ended. `blocked`: it will not go on without help. `rejected`: why
+    the last change of its configuration was
     not taken up. `report`: what its configuration test told last.
     """
 

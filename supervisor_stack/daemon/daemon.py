@@ -11,8 +11,10 @@ import signal
 from collections.abc import MutableMapping
 from pathlib import Path
 
+import msgspec
 import zmq
 
+from supervisor_stack.config import load
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.daemon import sockets
@@ -26,7 +28,7 @@ from supervisor_stack.daemon.server import Server
 from supervisor_stack.daemon.status import StatusReader
 from supervisor_stack.daemon.systemd import Systemd
 from supervisor_stack.daemon.watch import FileWatcher
-from supervisor_stack.errors import SpawnError
+from supervisor_stack.errors import SpawnError, StackError
 from supervisor_stack.spec import StackSpec
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class Daemon:
         self, spec: StackSpec, environ: MutableMapping[str, str], loop: asyncio.AbstractEventLoop
     ) -> None:
         self._spec = spec
+        self._environ = environ
         self._loop = loop
         self._ended: asyncio.Future[None] = loop.create_future()
         self._systemd = Systemd.from_environ(environ)
@@ -50,11 +53,11 @@ class Daemon:
         self._notifications = Notifications(
             Path(spec.runtime_dir, "notify"),
             post,
-            lambda service, pid: performer.members.owns(service, pid),
+            self._owns,
         )
-        performer = Performer(
+        self._performer = Performer(
             post,
-            {service.name: service for service in spec.services},
+            lambda name: stack.services[name].spec,
             spec.log_dir,
             self._processes,
             self._notifications,
@@ -62,11 +65,15 @@ class Daemon:
             self,
             environ,
         )
-        self._engine.perform = performer
+        self._engine.perform = self._performer
         status = StatusReader(spec, stack, self._watcher.watching, loop.time())
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._server = Server(self._engine, self, spec.control.events, status, wall)
         self._told_ready = False
+        self._applying: asyncio.Task[None] | None = None
+
+    def _owns(self, service: str, pid: int) -> bool:
+        return self._performer.members.owns(service, pid)
 
     async def serve(self) -> None:
         """Start the stack and run until it was told to stop and everything is down."""
@@ -77,6 +84,7 @@ class Daemon:
         self._processes.open()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._shut_down, number)
+        self._loop.add_signal_handler(signal.SIGHUP, self._apply_soon)
         log.info(
             "stack %s: %d services from %s", self._spec.name, len(self._spec.services), self._spec.source
         )
@@ -113,6 +121,38 @@ class Daemon:
         op = self._server.next_operation()
         self._engine.request(lambda now: self._engine.stack.shut_down(op, now).actions)
 
+    def _apply_soon(self) -> None:
+        # The task is kept, or the loop may forget it half-way; one reading at a time is enough, and
+        # a file that changes while it is read gets its own HUP.
+        if self._applying is None or self._applying.done():
+            self._applying = self._loop.create_task(self._apply())
+
+    async def _apply(self) -> None:
+        """SIGHUP: read the configuration again and change only what differs; a bad one changes nothing."""
+        self._systemd.reloading()
+        try:
+            new = await asyncio.to_thread(load, self._spec.source, self._environ)
+            self._become(new)
+        except StackError as error:
+            log.error("%s", "\n  ".join((f"SIGHUP: {error.message}", *error.detail, "nothing was changed")))
+        finally:
+            self._systemd.ready(self._status_text())
+
+    def _become(self, new: StackSpec) -> None:
+        fixed = msgspec.structs.replace(new, services=self._spec.services)
+        if fixed != self._spec:
+            log.warning("SIGHUP: changes of [stack] and [control] wait for the next start of stackd")
+        op = self._server.next_operation()
+
+        def ask(now: float) -> list[do.Action]:
+            plan, begun = self._engine.stack.apply(op, new.services, now)
+            told = "; ".join(f"{what}: {', '.join(names)}" for what, names in plan._asdict().items() if names)
+            log.info("SIGHUP: %s", told or "nothing differs")
+            return begun.actions
+
+        self._engine.request(ask)
+        self._spec = msgspec.structs.replace(self._spec, services=new.services)
+
     def _end(self) -> None:
         if not self._ended.done():
             self._ended.set_result(None)
@@ -135,12 +175,16 @@ class Daemon:
 
     def _tell_systemd(self) -> None:
         stack = self._engine.stack
-        text = f"{stack.state}: {stack.ready_count} of {len(stack.services)} services ready"
+        text = self._status_text()
         if not self._told_ready and stack.state != "starting":
             self._told_ready = True
             self._systemd.ready(text)
         else:
             self._systemd.status(text)
+
+    def _status_text(self) -> str:
+        stack = self._engine.stack
+        return f"{stack.state}: {stack.ready_count} of {len(stack.services)} services ready"
 
     # What the server sends.
 

@@ -27,7 +27,7 @@ class Engine:
 
     def __init__(self, stack: Stack, loop: asyncio.AbstractEventLoop, finished: Callable[[], None]) -> None:
         self.stack = stack
-        self.perform: Callable[[Action], None] = lambda action: None
+        self.perform: Callable[[Action], None] = lambda _: None
         self._loop = loop
         self._finished = finished
         self._inbox: deque[Event] = deque()

@@ -56,12 +56,15 @@ class Watcher(Protocol):
 
 
 class Performer:
-    """Performs actions for the services of one stack; `post` takes what comes of them."""
+    """Performs actions for the services of one stack.
+
+    `post` takes what comes of them; `spec_of` gives the present specification of a service.
+    """
 
     def __init__(
         self,
         post: Callable[[ev.Event], None],
-        specs: Mapping[str, ServiceSpec],
+        spec_of: Callable[[str], ServiceSpec],
         log_dir: str,
         processes: Processes,
         notifications: Notifications,
@@ -72,7 +75,7 @@ class Performer:
         self.runs: dict[str, Run] = {}
         self.members = Members(processes, lambda name, run: post(ev.MembersGone(service=name, run=run)))
         self._post = post
-        self._specs = specs
+        self._spec_of = spec_of
         self._log_dir = log_dir
         self._processes = processes
         self._notifications = notifications
@@ -83,7 +86,7 @@ class Performer:
         self._reports: dict[str, CheckReport] = {}
         self._leaves: dict[str, asyncio.Task[ev.Event]] = {}
 
-    def __call__(self, action: do.Action) -> None:
+    def __call__(self, action: do.Action) -> None:  # noqa: C901 - one case for each action
         """Carry out one order."""
         match action:
             case do.Publish():
@@ -105,7 +108,7 @@ class Performer:
             case do.StopCheck():
                 self._stop_leaf(action.service)
             case do.WatchFiles():
-                watch = self._specs[action.service].watch
+                watch = self._spec_of(action.service).watch
                 if watch is not None:
                     self._watcher.watch(action.service, action.files, action.globs, watch.debounce)
             case do.Finish():
@@ -116,7 +119,7 @@ class Performer:
     # The process.
 
     def _spawn(self, action: do.Spawn) -> None:
-        spec = self._specs[action.service]
+        spec = self._spec_of(action.service)
         for needed in spec.preconditions:
             if not os.path.exists(needed.path):
                 self._post(_spawn_failed(action, needed.problem, final=True))
@@ -187,7 +190,7 @@ class Performer:
     # Probes and tests.
 
     def _start_probe(self, action: do.StartProbe) -> None:
-        probe = self._specs[action.service].ready
+        probe = self._spec_of(action.service).ready
         if probe is not None:
             run_command = functools.partial(self._run_probe_command, action.service, action.run)
             self._prober.start(action.service, action.run, probe, action.address, run_command)
@@ -195,7 +198,7 @@ class Performer:
     async def _run_probe_command(
         self, name: str, run: int, argv: tuple[str, ...], timeout: float
     ) -> tuple[int, str]:
-        code, out, err = await self._run_beside(self._specs[name], run, argv, timeout)
+        code, out, err = await self._run_beside(self._spec_of(name), run, argv, timeout)
         return code, out + err
 
     async def _run_beside(
@@ -213,7 +216,7 @@ class Performer:
         return await self._processes.run(argv, timeout, env=env, cwd=spec.cwd, **who)
 
     def _test(self, action: do.RunCheck) -> None:
-        spec = self._specs[action.service]
+        spec = self._spec_of(action.service)
         if spec.check is None:
             raise TypeError(f"{spec.name} has no configuration test")
         # The test reads the files as they are now; changes that were just seen are in them.
@@ -247,7 +250,7 @@ class Performer:
         return ev.CheckFinished(service=spec.name, run=run, ok=True, report=report)
 
     async def _reload(self, action: do.StartReload) -> ev.Event:
-        spec = self._specs[action.service]
+        spec = self._spec_of(action.service)
         if spec.reload is None:
             raise TypeError(f"{spec.name} cannot reload")
 

@@ -15,9 +15,9 @@ from supervisor_stack.core.events import Event, ReloadFailed, ReloadVerified
 from supervisor_stack.core.evidence import excerpt
 from supervisor_stack.daemon.capture import Mark, mark, written_since
 from supervisor_stack.daemon.members import descendants
-from supervisor_stack.daemon.signals import number
 from supervisor_stack.daemon.probe import HOPELESS
 from supervisor_stack.daemon.process import Process
+from supervisor_stack.daemon.signals import number
 from supervisor_stack.spec import Reload
 
 FIRST_PAUSE = 0.002

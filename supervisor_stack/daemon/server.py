@@ -112,7 +112,7 @@ class Server:
                 self._reply(identity, reply)
             case messages.Signal():
                 number(request.signal)
-                self._engine.request(lambda now: stack.signal(request.service, request.signal))
+                self._engine.request(lambda _: stack.signal(request.service, request.signal))
                 self._reply(identity, messages.Done(id=request.id))
             case messages.Reset():
                 self._engine.request(lambda now: stack.reset(request.services, now))

@@ -101,7 +101,12 @@ def service(name: str, state: str = "running", **fields: Any) -> ServiceStatus:
 
 def notice(seq: int, name: str, previous: str, state: str, **fields: Any) -> Notice:
     """A change of a service."""
-    usual = {"event": "Spawned", "wanted": "running", "run": 1, "time": "2026-11-22T05:45:36.123Z"}
+    usual: dict[str, Any] = {
+        "event": "Spawned",
+        "wanted": "running",
+        "run": 1,
+        "time": "2026-11-22T05:45:36.123Z",
+    }
     return Notice(seq=seq, service=name, previous=previous, state=state, **usual | fields)
 
 

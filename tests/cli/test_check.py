@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from supervisor_stack.cli.check import judge
+from supervisor_stack.spec import Check, ServiceSpec
 from tests.cli.shop import Ran, stackctl
 from tests.servers import program
 
@@ -82,8 +85,35 @@ def test_mistakes_in_json_are_the_detail_of_an_error(file: Path) -> None:
     assert (ran.code, ran.err) == (6, "")
 
 
-def test_a_test_that_does_not_end_is_ended(file: Path, tmp_path: Path) -> None:
-    hung = tmp_path / "nginx"
-    hung.write_text("#!/bin/sh\necho thinking >&2\nexec sleep 1000\n")
-    hung.chmod(0o755)
-    replace(file, f"binary = '{program('nginx')}'", f"binary = '{hung}'\ntest_timeout = 1")
+def spec(*argv: str, **test: Any) -> ServiceSpec:
+    return ServiceSpec(name="web", argv=("web",), config="web.conf", check=Check(argv=argv, **test))
+
+
+def test_a_test_that_does_not_end_is_ended() -> None:
+    verdict = judge(spec("/bin/sleep", "1000", timeout=0.05))
+
+    assert verdict.cause == "sleep 1000 did not end within 0.05 s"
+
+
+def test_a_test_that_cannot_be_executed_is_told() -> None:
+    verdict = judge(spec("/nowhere/nginx", "-t"))
+
+    assert verdict.cause == "cannot execute /nowhere/nginx: No such file or directory"
+
+
+def test_a_test_without_a_reader_of_its_evidence_is_told_with_its_last_words() -> None:
+    verdict = judge(spec("/bin/sh", "-c", "echo oh >&2; echo no >&2; exit 3"))
+
+    assert list(verdict.lines()) == [
+        "web.conf: services.web: configuration test failed (sh -c exited 3)",
+        "  oh",
+        "  no",
+    ]
+
+
+def test_a_test_runs_without_the_variables_that_would_mislead_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NGINX", "5;6;")
+
+    verdict = judge(spec("/bin/sh", "-c", "exit ${NGINX:+1}", without_env=("NGINX",)))
+
+    assert verdict.cause == ""

@@ -152,10 +152,12 @@ def test_events_are_told_with_reason_and_evidence(peer: Peer, shop: Shop) -> Non
 
     assert ran == (
         0,
-        "2026-11-22T05:45:36.123Z  web  waiting -> starting  Spawned\n"
-        "2026-11-22T05:45:36.123Z  web  running -> backoff  ProcessExited  exit status 1\n"
-        "  oh\n"
-        "2026-11-22T05:45:36.123Z  web  running  StopRequested\n",
+        (
+            "2026-11-22T05:45:36.123Z  web  waiting -> starting  Spawned\n"
+            "2026-11-22T05:45:36.123Z  web  running -> backoff  ProcessExited  exit status 1\n"
+            "  oh\n"
+            "2026-11-22T05:45:36.123Z  web  running  StopRequested\n"
+        ),
         "",
     )
 

@@ -86,10 +86,10 @@ def test_progress_is_a_line_on_stderr_for_each_change(peer: Peer, shop: Shop) ->
     assert ran == (
         0,
         "",
-        "nginx  waiting    needs db\n"
+        ("nginx  waiting    needs db\n"
         "db     starting\n"
         "db     running\n"
-        "nginx  running\n",
+        "nginx  running\n"),
     )  # fmt: skip
 
 
@@ -118,11 +118,13 @@ def test_a_failure_is_told_with_its_evidence_and_what_is_true_now(peer: Peer, sh
     assert ran == (
         1,
         "",
-        "db     running\n"
-        "nginx  running\n"
-        "stackctl: cannot reload nginx: configuration test failed (nginx -t exited 1)\n"
-        '  nginx: [emerg] unknown directive "lisen" in /etc/nginx/nginx.conf:12\n'
-        "  nginx goes on with its previous configuration (pid 4711, run 3).\n",
+        (
+            "db     running\n"
+            "nginx  running\n"
+            "stackctl: cannot reload nginx: configuration test failed (nginx -t exited 1)\n"
+            '  nginx: [emerg] unknown directive "lisen" in /etc/nginx/nginx.conf:12\n'
+            "  nginx goes on with its previous configuration (pid 4711, run 3).\n"
+        ),
     )
 
 
@@ -211,10 +213,12 @@ def test_a_time_that_is_over_is_124(peer: Peer, shop: Shop) -> None:
     assert ran == (
         124,
         "",
-        "db     starting\n"
-        "stackctl: cannot start db: not done within 0.2 s\n"
-        "  db is starting.\n"
-        "  stackd goes on with it.\n",
+        (
+            "db     starting\n"
+            "stackctl: cannot start db: not done within 0.2 s\n"
+            "  db is starting.\n"
+            "  stackd goes on with it.\n"
+        ),
     )
 
 
@@ -230,8 +234,10 @@ def test_ctrl_c_leaves_the_work_to_stackd_and_says_so(peer: Peer, shop: Shop) ->
     assert (process.returncode, out, err) == (
         130,
         "",
-        "stackctl: cannot wait for the end: interrupted\n"
-        "  stackd goes on with it: start db; see how with: stackctl status\n",
+        (
+            "stackctl: cannot wait for the end: interrupted\n"
+            "  stackd goes on with it: start db; see how with: stackctl status\n"
+        ),
     )
     assert peer.requests == [Start(id="1", services=("db",))]
 
@@ -263,8 +269,10 @@ def test_a_stackd_that_dies_meanwhile_is_7(peer: Peer, shop: Shop) -> None:
     assert ran == (
         7,
         "",
-        f"stackctl: cannot get an answer from {peer.endpoint}: stackd went away\n"
-        "  what was asked for may have been done, or begun.\n",
+        (
+            f"stackctl: cannot get an answer from {peer.endpoint}: stackd went away\n"
+            "  what was asked for may have been done, or begun.\n"
+        ),
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from supervisor_stack import __version__
+from supervisor_stack.cli.arguments import STATES
 from supervisor_stack.control.messages import AnyRequest, Failed, Reset, Signal
 from supervisor_stack.core.state import ACTIVE, State
-from supervisor_stack.cli.arguments import STATES
 from tests.cli.shop import DEADLINE, STACKCTL, Shop, environment, notice, service, stackctl
 from tests.peer import Peer
 
@@ -38,9 +38,7 @@ def test_waiting_ends_when_the_service_is_ready(peer: Peer, shop: Shop) -> None:
     ("state", "wanted"),
     [("stopped", "stopped"), ("stopped", "inactive"), ("failed", "failed"), ("backoff", "activating")],
 )
-def test_waiting_for_a_state_by_either_of_its_names(
-    peer: Peer, shop: Shop, state: str, wanted: str
-) -> None:
+def test_waiting_for_a_state_by_either_of_its_names(peer: Peer, shop: Shop, state: str, wanted: str) -> None:
     shop.services = {"web": service("web", state)}
 
     assert stackctl("--socket", peer.endpoint, "wait", "--for", wanted, "web").code == 0
@@ -58,8 +56,7 @@ def test_waiting_longer_than_told_is_124(peer: Peer, shop: Shop) -> None:
     assert ran == (
         124,
         "",
-        "stackctl: cannot see web ready: not so within 0.1 s\n"
-        "  web is activating (waiting): needs db.\n",
+        "stackctl: cannot see web ready: not so within 0.1 s\n  web is activating (waiting): needs db.\n",
     )
 
 
@@ -71,8 +68,7 @@ def test_waiting_for_what_failed_for_good_is_3(peer: Peer, shop: Shop) -> None:
     assert ran == (
         3,
         "",
-        "stackctl: cannot see web ready: it failed for good\n"
-        "  web is failed (failed): exit status 1.\n",
+        "stackctl: cannot see web ready: it failed for good\n  web is failed (failed): exit status 1.\n",
     )
 
 

@@ -62,7 +62,8 @@ def test_json_is_as_the_contract_has_it(peer: Peer, shop: Shop) -> None:
             {
                 "name": "uwsgi", "kind": "uwsgi", "state": "running", "active": "active", "wanted": "running",
                 "ready": True, "pid": 955, "run": 3, "restarts": 2, "adopted": False, "since": SINCE,
-                "reason": "", "next_retry": None, "cpu_percent": 1.2, "memory_bytes": 18874368, "processes": 3,
+                "reason": "", "next_retry": None, "cpu_percent": 1.2, "memory_bytes": 18874368,
+                "processes": 3,
             }
         ],
     }  # fmt: skip

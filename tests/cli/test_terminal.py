@@ -37,7 +37,7 @@ def test_states_have_colours_on_a_terminal(peer: Peer) -> None:
     ids=["--no-color", "NO_COLOR", "TERM=dumb"],
 )
 def test_colours_can_be_refused(peer: Peer, words: tuple[str, ...], changes: dict[str, str]) -> None:
-    ran = stackctl_on_terminal("--socket", peer.endpoint, "status", *words, **changes)
+    ran = stackctl_on_terminal("--socket", peer.endpoint, "status", *words, changes=changes)
 
     assert not ESCAPE.search(ran.out)
     assert "✗  nginx" in ran.out

@@ -18,7 +18,6 @@ def test_options_stand_before_the_verb_after_it_and_among_names() -> None:
     before = parse(["--json", "-c", "f", "--no-color", "stop", "a", "b"])
     after = parse(["stop", "a", "--json", "b", "-c", "f", "--no-color"])
 
-    assert vars(before).items() - {("rest", ())} <= vars(before).items()
     for options in (before, after):
         assert (options.json, options.config, options.no_color) == (True, "f", True)
         assert list(options.services) == ["a", "b"]
@@ -37,7 +36,7 @@ def test_the_later_of_two_wins() -> None:
         (["is-active"], "the following arguments are required: SERVICE"),
         (["is-active", "a", "b"], "unrecognized arguments: b"),
         (["status", "--cascade"], "unrecognized arguments: --cascade"),
-        (["--jso", "status"], "unrecognized arguments: --jso status"),
+        (["--jso", "status"], "unrecognized arguments: --jso"),
         (["stop", "a", "--timeout", "soon"], "argument --timeout: invalid number of seconds value: 'soon'"),
         (["stop", "a", "--timeout", "-1"], "argument --timeout: invalid number of seconds value: '-1'"),
         (["stop", "a", "--timeout", "nan"], "argument --timeout: invalid number of seconds value: 'nan'"),
@@ -56,8 +55,10 @@ def test_a_mistake_is_2_and_shows_the_usage_of_the_verb() -> None:
     assert stackctl("is-active") == (
         2,
         "",
-        "stackctl: cannot understand the command line: the following arguments are required: SERVICE\n"
-        f"  usage: stackctl {COMMON} is-active SERVICE\n",
+        (
+            "stackctl: cannot understand the command line: the following arguments are required: SERVICE\n"
+            f"  usage: stackctl {COMMON} is-active SERVICE\n"
+        ),
     )
 
 

@@ -11,8 +11,8 @@ from supervisor_stack.config.words import bare
 
 KEYS = st.sampled_from(["a", "b-c", "1", "two words", "x.y", 'q"q', "#", "[", "=", "'", "ä", "\n", ""])
 STRINGS = [
-    '"plain"', "'literal'", '"# [not] = a {comment}"', '"\\" \\\\"', "'''\n[x]\na = 1\n'''", '"""\\\n\n"quoted" ""\n"""',
-    '""""a"""""', "''''b'''''", '""', '""""""', "''''''",
+    '"plain"', "'literal'", '"# [not] = a {comment}"', '"\\" \\\\"', "'''\n[x]\na = 1\n'''",
+    '"""\\\n\n"quoted" ""\n"""', '""""a"""""', "''''b'''''", '""', '""""""', "''''''",
 ]  # fmt: skip
 SCALARS = st.sampled_from(
     [*STRINGS, "1", "-1.5e3", "inf", "true", "1979-05-27T07:32:00Z", "1979-05-27 07:32:00"]

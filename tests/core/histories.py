@@ -6,11 +6,13 @@ from typing import Any
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
+from supervisor_stack.core.plan import Plan
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import Service, State
-from supervisor_stack.spec import ProbeSpec, ServiceSpec
+from supervisor_stack.spec import Check, ProbeSpec, ServiceSpec
 
 PROBE = ProbeSpec(type="notify")
+CHECK = Check(argv=("web", "-t"), before_start=True)
 
 
 def service(name: str, *requires: str, **keys: Any) -> ServiceSpec:
@@ -51,6 +53,13 @@ class History:
         """As by SIGTERM."""
         self._op += 1
         self._take(self.stack.shut_down(self._op, self.now).actions)
+
+    def apply(self, *specs: ServiceSpec) -> Plan:
+        """As by SIGHUP."""
+        self._op += 1
+        plan, begun = self.stack.apply(self._op, specs, self.now)
+        self._take(begun.actions)
+        return plan
 
     # Facts. Those about processes are of the present run unless `run` says otherwise.
 

@@ -13,8 +13,7 @@ from supervisor_stack.core import events as ev
 from supervisor_stack.core.state import NEVER, State
 from supervisor_stack.errors import RefusedError
 from supervisor_stack.spec import Backoff, Reload, StartLimit
-from tests.core.histories import History, service
-from tests.core.test_reload import CHECK
+from tests.core.histories import CHECK, History, service
 
 NAMES = ("db", "cache", "migrate", "app", "web")
 TRANSIENT = {State.STARTING, State.RELOADING, State.STOPPING, State.KILLING, State.BACKOFF}

@@ -7,7 +7,7 @@ import pytest
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.state import State
 from supervisor_stack.errors import RefusedError, UnknownServiceError
-from tests.core.histories import History, service
+from tests.core.histories import CHECK, History, service
 
 
 def chain() -> History:
@@ -125,8 +125,6 @@ def test_a_stop_before_the_process_exists_reaches_it_as_soon_as_it_does() -> Non
 
 
 def test_a_stop_during_the_configuration_test_ends_the_test() -> None:
-    from tests.core.test_reload import CHECK
-
     history = History(service("web", check=CHECK))
     history.ask("start")
 

@@ -8,10 +8,9 @@ from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.state import State
 from supervisor_stack.errors import RefusedError
-from supervisor_stack.spec import Address, Check, CheckReport, ProbeSpec, Reload, ServiceSpec, Watch
-from tests.core.histories import History, service
+from supervisor_stack.spec import Address, CheckReport, ProbeSpec, Reload, ServiceSpec, Watch
+from tests.core.histories import CHECK, History, service
 
-CHECK = Check(argv=("web", "-t"), before_start=True)
 PORT_80 = CheckReport(files=("/a.conf",), addresses=(Address(host="127.0.0.1", port=80),))
 PORT_81 = CheckReport(files=("/b.conf",), addresses=(Address(host="127.0.0.1", port=81),))
 EMERG = ('nginx: [emerg] unknown directive "lisen" in /a.conf:12',)

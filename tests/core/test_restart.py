@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from supervisor_stack.core import actions as do
+from supervisor_stack.core import events as ev
 from supervisor_stack.core.restart import next_delay, within
 from supervisor_stack.core.state import NEVER, State
-from supervisor_stack.spec import Backoff, StartLimit
+from supervisor_stack.spec import Backoff, Reload, StartLimit
 from tests.core.histories import History, service
 
 
@@ -96,9 +97,6 @@ def test_a_crash_within_the_good_time_counts_on() -> None:
 
 
 def test_a_reload_does_not_lose_the_good_time() -> None:
-    from supervisor_stack.spec import Reload
-    from tests.core.histories import ev
-
     history = running(reload=Reload(signal="HUP"), backoff=Backoff(initial=2.0, reset_after=10.0))
     history.exited("app")
     history.up("app")
@@ -208,20 +206,16 @@ def test_a_service_that_never_gets_ready_is_stopped_gracefully_and_tried_again()
     assert len(history.spawns()) == 2
 
 
-def _probe_failed(answer: str) -> object:
-    from supervisor_stack.core.events import ProbeFailed
-
-    return ProbeFailed(service="app", run=1, answer=answer)
+def _probe_failed(answer: str) -> ev.Event:
+    return ev.ProbeFailed(service="app", run=1, answer=answer)
 
 
 def test_a_service_may_ask_for_more_time() -> None:
-    from supervisor_stack.core.events import StatusReceived
-
     history = History(service("app", start_timeout=5.0))
     history.ask("start")
     history.spawned("app")
 
-    history.tell(StatusReceived(service="app", run=1, status="recovering", extend=60.0))
+    history.tell(ev.StatusReceived(service="app", run=1, status="recovering", extend=60.0))
     history.later(59.0)
     assert history.signals() == []
     assert history["app"].reason == "recovering"

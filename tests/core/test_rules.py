@@ -52,7 +52,8 @@ def test_an_ignored_event_changes_nothing(state: State, event: type[ev.Event]) -
 
 def test_a_move_that_leaves_the_table_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = (State.STOPPED, ev.StartRequested)
-    monkeypatch.setitem(RULES, cell, RULES[cell]._replace(to=frozenset()))
+    strict = RULES | {cell: RULES[cell]._replace(to=frozenset())}
+    monkeypatch.setattr("supervisor_stack.core.rules.RULES", strict)
 
     with pytest.raises(AssertionError, match="want may not lead from stopped to waiting"):
         step(Service(spec=service("a")), ev.StartRequested(service="a"), 1.0, 0.0)

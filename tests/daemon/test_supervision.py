@@ -40,7 +40,7 @@ def test_a_service_inherits_no_descriptor_of_stackd(tmp_path: Path) -> None:
     with RunningStack(tmp_path, f"[services.app]\n{SLEEP}") as stack:
         stack.until_up()
 
-        assert sorted(os.listdir(f"/proc/{stack.pid_of('app')}/fd")) == ["0", "1", "2"]
+        assert sorted(fd.name for fd in Path(f"/proc/{stack.pid_of('app')}/fd").iterdir()) == ["0", "1", "2"]
 
 
 def test_a_killed_service_is_back_with_a_new_run(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_a_stop_waits_until_the_last_process_is_gone(tmp_path: Path) -> None:
 
 
 def test_a_service_that_ignores_its_stop_signal_is_killed_after_its_time(tmp_path: Path) -> None:
-    script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(1000)"
-    toml = f"[services.app]\n{python(script)}\nstop_timeout = '200ms'"
+    script = "trap '' TERM; echo 1; while :; do sleep 1000; done"
+    toml = f"[services.app]\n{sh(script)}\nstop_timeout = '200ms'"
     with RunningStack(tmp_path, toml) as stack:
         stack.until_up()
         wait_until(lambda: stack.log("app") == "1\n", "it ignores SIGTERM")
@@ -104,7 +104,8 @@ def test_a_crash_loop_ends_in_failed_with_the_reason_and_a_start_brings_it_back(
     script = (
         f"import os, time; os.path.exists({str(flag)!r}) or exit('ValueError: no flag'); time.sleep(1000)"
     )
-    toml = f"[services.app]\n{python(script)}\nbackoff = {{initial = '10ms'}}\nstart_limit = {{burst = 3, interval = 60}}"
+    limits = "backoff = {initial = '10ms'}\nstart_limit = {burst = 3, interval = 60}"
+    toml = f"[services.app]\n{python(script)}\n{limits}"
     with RunningStack(tmp_path, toml) as stack:
         failed = stack.until_state("app", "failed")
         assert failed.reason == "gave up after 3 failures in 60 s: exit status 1: ValueError: no flag"
@@ -217,7 +218,7 @@ def test_a_restart_makes_a_new_run_and_does_not_count_as_a_crash(tmp_path: Path)
 def test_a_task_runs_to_its_end_before_what_requires_it(tmp_path: Path) -> None:
     toml = (
         f"[services.migrate]\n{sh('echo done')}\ntype = 'task'\n"
-        f"[services.app]\n{sh('cat ' + str(tmp_path) + '/log/migrate.log; exec sleep 1000')}\nrequires = ['migrate']"
+        f"[services.app]\n{sh(f'cat {tmp_path}/log/migrate.log; exec sleep 1000')}\nrequires = ['migrate']"
     )
     with RunningStack(tmp_path, toml) as stack:
         stack.until_up()
@@ -264,6 +265,7 @@ def test_a_second_daemon_is_refused_and_disturbs_nothing(tmp_path: Path) -> None
         pid = stack.pid_of("app")
         second = subprocess.run(
             [sys.executable, "-m", "supervisor_stack.cli.stackd", "-c", str(stack.config)],
+            check=False,
             capture_output=True,
             text=True,
             env=stack.env,
@@ -326,10 +328,8 @@ def test_requests_that_make_no_sense_are_refused_with_their_kind(tmp_path: Path)
 
 
 def test_a_signal_by_name_reaches_the_main_process(tmp_path: Path) -> None:
-    with RunningStack(
-        tmp_path,
-        f"[services.app]\n{sh('trap : USR1; echo up; while :; do sleep 0.01; done & wait; echo got; exec sleep 1000')}",
-    ) as stack:
+    script = "trap 'echo got' USR1; echo up; while :; do sleep 0.01; done"
+    with RunningStack(tmp_path, f"[services.app]\n{sh(script)}") as stack:
         stack.until_up()
         wait_until(lambda: "up" in stack.log("app"), "the trap is set")
 
@@ -342,14 +342,18 @@ def test_a_storm_of_restarts_leaves_one_process_and_nothing_else(tmp_path: Path)
     toml = f"[services.app]\n{sh('sleep 1001 & exec sleep 1000')}"
     with RunningStack(tmp_path, toml) as stack:
         stack.until_up()
-        descriptors = len(os.listdir(f"/proc/{stack.pid}/fd"))
+        descriptors = open_descriptors(stack)
         for _ in range(50):
             assert stack.operate(Restart(services=("app",))).ok
         wait_until(lambda: _sleeping(stack) == {"1000", "1001"}, "only the last run is there")
 
         assert len(stack.descendants()) == 2
-        assert len(os.listdir(f"/proc/{stack.pid}/fd")) == descriptors
+        assert open_descriptors(stack) == descriptors
         assert stack.service("app").run == 51
+
+
+def open_descriptors(stack: RunningStack) -> int:
+    return sum(1 for _ in Path(f"/proc/{stack.pid}/fd").iterdir())
 
 
 def _sleeping(stack: RunningStack) -> set[str]:

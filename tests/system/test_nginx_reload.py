@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from supervisor_stack.control.messages import Finished, Reload
 from tests.servers import free_port, wait_until
 from tests.stack import is_alive

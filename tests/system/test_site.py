@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from supervisor_stack.control.messages import Restart, Start, Stop
+from supervisor_stack.errors import RefusedError
 from tests.servers import wait_until
 from tests.stack import is_alive
 from tests.system.site import Site
@@ -127,8 +128,6 @@ def test_a_reload_of_uwsgi_loads_the_code_again(site: Site) -> None:
 
 
 def test_redis_says_why_it_does_not_reload(site: Site) -> None:
-    from supervisor_stack.errors import RefusedError
-
     with pytest.raises(RefusedError, match=r"cannot reload redis: .*restart"):
         site.reload("redis")
 

@@ -1,0 +1,105 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from supervisor_stack.cli import render
+from supervisor_stack.cli.render import Column, Row, Table
+from tests.cli.shop import service
+
+NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "0s"),
+        (0, "0s"),
+        (12.4, "12s"),
+        (60, "1m"),
+        (95, "1m 35s"),
+        (3600, "1h"),
+        (3605, "1h"),
+        (7380, "2h 3m"),
+        (273600, "3d 4h"),
+        (86400 * 400, "400d"),
+    ],
+)
+def test_a_time_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert render.span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (None, "-"),
+        (0, "0B"),
+        (999, "999B"),
+        (1000, "1.0K"),
+        (18 * 2**20, "18M"),
+        (432_000_000, "412M"),
+        (1_300_000_000, "1.2G"),
+        (5 * 2**50, "5120T"),
+    ],
+)
+def test_a_size_has_two_or_three_digits(number: int | None, text: str) -> None:
+    assert render.size(number) == text
+
+
+def test_an_age_counts_from_then_to_now() -> None:
+    assert render.age("2026-11-22T05:45:36.000Z", NOW) == "14m 24s"
+    assert render.age("", NOW) == "-"
+
+
+@pytest.mark.parametrize(
+    ("reason", "next_retry", "note"),
+    [
+        ("", None, ""),
+        ("needs db", None, "needs db"),
+        ("exit status 1", "2026-11-22T06:00:08.000Z", "exit status 1; retry in 8s"),
+        ("", "2026-11-22T05:59:00.000Z", "retry in 0s"),
+    ],
+)
+def test_a_note_says_why_and_when_next(reason: str, next_retry: str | None, note: str) -> None:
+    assert render.note(service("web", "backoff", reason=reason, next_retry=next_retry), NOW) == note
+
+
+@pytest.mark.parametrize(
+    ("state", "ready", "tone"),
+    [
+        ("running", True, "good"),
+        ("running", False, "bad"),
+        ("reloading", False, "good"),
+        ("starting", False, "busy"),
+        ("waiting", False, "busy"),
+        ("stopping", False, "busy"),
+        ("backoff", False, "bad"),
+        ("failed", False, "bad"),
+        ("stopped", False, "idle"),
+        ("exited", False, "idle"),
+    ],
+)
+def test_a_state_is_as_alarming_as_it_is(state: str, ready: bool, tone: str) -> None:
+    assert render.tone_of(service("web", state, ready=ready)) == tone
+
+
+def test_what_is_not_as_wanted_says_what_is_wanted() -> None:
+    stopped = service("web", "failed", wanted="running")
+
+    assert "    Wanted: running" in list(render.details(stopped, NOW))
+    assert not any("Wanted" in line for line in render.details(service("web"), NOW))
+
+
+def test_a_table_without_rows_is_its_titles() -> None:
+    assert list(Table((Column("A"), Column("B")), ()).lines()) == ["A  B"]
+
+
+def test_columns_to_the_right_are_padded_on_their_left() -> None:
+    table = Table(
+        (Column("N", right=True), Column("WORD")), (Row("good", ("1", "a")), Row("bad", ("22", "b")))
+    )
+
+    assert list(table.lines()) == [" N  WORD", " 1  a", "22  b"]
