@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.servers import wait_until
 from tests.stack import HEAD, RunningStack
 
-ONE = "[services.one]\ncommand = ['sleep', '1000']\n"
-TWO = "[services.two]\ncommand = ['sleep', '2000']\n"
+ONE = "[services.one]\ncommand = ['/bin/sleep', '1000']\n"
+TWO = "[services.two]\ncommand = ['/bin/sleep', '2000']\n"
 
 
 def hang_up(stack: RunningStack, toml: str) -> None:
@@ -33,7 +33,7 @@ def test_services_come_and_go_and_the_others_stay(tmp_path: Path) -> None:
         hang_up(stack, TWO)
         wait_until(lambda: names(stack) == {"two"}, "one is gone")
 
-        assert [process.cmdline() for process in stack.descendants()] == [["sleep", "2000"]]
+        assert [process.cmdline() for process in stack.descendants()] == [["/bin/sleep", "2000"]]
 
 
 def test_a_changed_command_gets_a_new_run(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_changed_command_gets_a_new_run(tmp_path: Path) -> None:
 
         assert stack.service("one").restarts == 0
         assert stack.pid_of("two") == pid
-        assert ["sleep", "1001"] in [process.cmdline() for process in stack.descendants()]
+        assert ["/bin/sleep", "1001"] in [process.cmdline() for process in stack.descendants()]
 
 
 def test_a_bad_file_changes_nothing_and_is_told_in_the_log(tmp_path: Path) -> None:

@@ -279,9 +279,9 @@ def test_a_second_daemon_is_refused_and_disturbs_nothing(tmp_path: Path) -> None
 
 def test_a_stale_control_socket_is_no_obstacle(tmp_path: Path) -> None:
     with RunningStack(tmp_path, f"[services.app]\n{SLEEP}") as stack:
-        assert stack.process is not None
-        os.kill(stack.pid_of("app"), signal.SIGSTOP)
+        stack.until_up()
         app = stack.pid_of("app")
+        assert stack.process is not None
         stack.process.kill()
         stack.process.wait()
     os.kill(app, signal.SIGKILL)
