@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from supervisor_stack.config.document import Document
-from supervisor_stack.config.words import bare, count, near
+from supervisor_stack.config.words import bare, count, near, printable
 from supervisor_stack.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Mistakes:
     """
 
     def __init__(self, document: Document) -> None:
-        self._document = document
+        self.document = document
         self._found: dict[KeyPath, tuple[str, ...]] = {}
         self._above: set[KeyPath] = set()
         self._suggestions = 0
@@ -60,10 +60,10 @@ class Mistakes:
             for what in whats
         ]
         found.sort(key=lambda mistake: mistake[0])
-        name = self._document.path
+        name = self.document.path
         raise ConfigError(
             f"cannot read the configuration {name}: {count(len(found), 'mistake')}",
-            tuple(f"{name}:{line}: {what}" for line, what in found),
+            tuple(f"{name}:{line}: {printable(what)}" for line, what in found),
         )
 
     @cached_property
@@ -71,7 +71,7 @@ class Mistakes:
         # Only a file with mistakes pays for this, in stackctl too.
         from supervisor_stack.config.lines import key_lines
 
-        return key_lines(self._document.text)
+        return key_lines(self.document.text)
 
     def _line(self, path: KeyPath) -> int:
         while path and path not in self._lines:

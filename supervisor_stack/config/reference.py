@@ -34,7 +34,7 @@ from supervisor_stack.kinds import KINDS
 SCHEMA_FILE = "etc/stackd.schema.json"
 DOCUMENT_FILE = "docs/config.md"
 
-_TABLES: dict[str, type[Table]] = {
+TABLES: dict[str, type[Table]] = {
     "stack": StackTable,
     "control": ControlTable,
     "service": ServiceTable,
@@ -77,7 +77,7 @@ def fill(document: str) -> str:
 
 
 def _table(name: str) -> str:
-    return kind_table() if name == "kinds" else key_table(_TABLES[name])
+    return kind_table() if name == "kinds" else key_table(TABLES[name])
 
 
 def kind_table() -> str:

@@ -89,6 +89,13 @@ def type_of(value: object) -> str:
     return names.get(type(value), "a date or time")
 
 
+def printable(text: str) -> str:
+    """The text on one line, without what would do something to a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def count(number: int, noun: str) -> str:
     """`1 mistake`, `2 mistakes`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

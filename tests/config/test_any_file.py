@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from supervisor_stack.config import load, locate
 from supervisor_stack.config.document import Document
 from supervisor_stack.config.mistakes import Mistakes
+from supervisor_stack.config.reference import json_schema
 from supervisor_stack.config.schema import ConfigFile
 from supervisor_stack.config.service_table import ServiceTable
 from supervisor_stack.config.shape import read_shape
@@ -33,56 +36,17 @@ TABLES: tuple[type[Table], ...] = (
     ServiceTable, ProbeTable, BackoffTable, StartLimitTable, LogTable, WatchTable,
 )  # fmt: skip
 NAMES = sorted({name for table in TABLES for name in table.__struct_fields__})
+SCHEMA = json.loads(json_schema())["$defs"]["ServiceTable"]["properties"]
+EXAMPLES = {name: key["examples"][0] for name, key in SCHEMA.items()}
 NAMES_OF_SERVICES = ["worker", "a", "b", "redis", "celery.beat"]
-WORDS = st.sampled_from(
-    [
-        "nginx",
-        "redis",
-        "uwsgi",
-        "mysqld",
-        "command",
-        "task",
-        "service",
-        "always",
-        "never",
-        "hold",
-        "reload",
-        "restart",
-        "file",
-        "tcp",
-        "http",
-        "unix",
-        "exec",
-        "notify",
-        "1s",
-        "10MiB",
-        "infinity",
-        "TERM",
-        "027",
-        "root",
-        "celery",
-        "redis.conf",
-        "nginx.conf",
-        "uwsgi.ini",
-        "my.cnf",
-        "site.env",
-        ".",
-        "/",
-        "../x",
-        "*",
-        "127.0.0.1:80",
-        ":1",
-        "[::1]:2",
-        "unix:a",
-        "worker",
-        "a",
-        "b",
-        "~/x",
-        "ipc://a",
-    ]  # fmt: skip
-)
+MEANINGFUL = [
+    "nginx", "redis", "uwsgi", "mysqld", "command", "task", "service", "always", "never", "hold", "reload",
+    "restart", "file", "tcp", "http", "unix", "exec", "notify", "1s", "10MiB", "infinity", "TERM", "027",
+    "root", "celery", "redis.conf", "nginx.conf", "uwsgi.ini", "my.cnf", "site.env", ".", "/", "../x", "*",
+    "127.0.0.1:80", ":1", "[::1]:2", "unix:a", "worker", "a", "b", "~/x", "ipc://a",
+]  # fmt: skip
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="$\0")
-PLAIN = WORDS | st.text(CHARACTERS, max_size=8)
+PLAIN = st.sampled_from(MEANINGFUL) | st.text(CHARACTERS, max_size=8)
 TEXTS = PLAIN | st.sampled_from(["${NAME}", "${GONE}", "${GONE:-1s}", "$${", "${", "\0", "\n", "\u202e"])
 
 
@@ -100,12 +64,14 @@ def values(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
 def trees(texts: st.SearchStrategy[str], names: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
     """Files that are near to what is right, or at least not too far."""
     value = values(texts)
-    service = st.dictionaries(st.sampled_from(NAMES), value, max_size=8)
+    right = st.fixed_dictionaries({}, optional={key: st.just(example) for key, example in EXAMPLES.items()})
+    wrong = st.dictionaries(st.sampled_from(NAMES), value, max_size=1)
+    service = st.builds(operator.or_, right, wrong)
     stack = st.dictionaries(st.sampled_from(["name", "base_dir", "runtime_dir", "log_dir"]), texts | value)
     control = st.dictionaries(st.sampled_from(["socket", "group"]), texts | value)
     return st.fixed_dictionaries(
         {"services": st.dictionaries(names, service | value, max_size=4)},
-        optional={"stack": stack | value, "control": control | value, "other": value},
+        optional={"stack": stack, "control": control},
     )
 
 

@@ -71,7 +71,7 @@ def _type(annotation: str) -> str:
     if annotation.startswith("tuple["):
         return f"list of {_type(annotation.removeprefix('tuple[').removesuffix(', ...]'))}"
     if annotation.startswith("Literal["):
-        return annotation.removeprefix("Literal[").removesuffix("]").replace('"', "`")
+        return annotation.removeprefix("Literal[").removesuffix("]").replace("'", "`")
     words = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
     return words.get(annotation, annotation)
 
@@ -79,7 +79,7 @@ def _type(annotation: str) -> str:
 def _errors() -> Iterator[str]:
     yield "| kind | exit code of stackctl | meaning |"
     yield "|---|---|---|"
-    kinds = [StackError, *_below(StackError)]
+    kinds: list[type[StackError]] = [StackError, *_below(StackError)]
     for error in kinds:
         meaning = (inspect.getdoc(error) or "").replace("\n", " ")
         yield f"| `{error.kind}` | {error.exit_code} | {meaning} |"

@@ -1,0 +1,57 @@
+"""Who may run services as whom. As root each test gives up its rights for as long as it reads."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Iterator
+
+import pytest
+
+from tests.config.sites import Site
+
+NOBODY = pwd.getpwnam("nobody")
+WORKER = '[services.worker]\ncommand = ["celery", "worker"]\n'
+ONLY_ROOT = "only root may start a service as somebody else; run stackd as root, or remove the key"
+
+
+@pytest.fixture
+def me(site: Site) -> Iterator[str]:
+    """The name of an ordinary user, who reads the configuration from here on."""
+    user, group = os.geteuid(), os.getegid()
+    if user != 0:
+        yield pwd.getpwuid(user).pw_name
+        return
+    # pytest keeps its folders to its own user; /tmp itself is open to all.
+    for folder in (site.folder, *site.folder.parents[:3]):
+        os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    os.setegid(NOBODY.pw_gid)
+    os.seteuid(NOBODY.pw_uid)
+    yield "nobody"
+    os.seteuid(user)
+    os.setegid(group)
+
+
+def test_an_ordinary_user_runs_services_as_itself(site: Site, me: str) -> None:
+    site.write(WORKER)
+    own_group = grp.getgrgid(os.getegid()).gr_name
+
+    service = site.service(f'{WORKER}user = "{me}"\ngroup = "{own_group}"')
+
+    assert (service.user, service.group) == (me, own_group)
+
+
+@pytest.mark.usefixtures("me")
+def test_an_ordinary_user_runs_no_service_as_somebody_else(site: Site) -> None:
+    assert site.mistakes(f'{WORKER}user = "root"\ngroup = "root"')[1:] == [
+        f"FILE:3: services.worker.user: {ONLY_ROOT}",
+        f"FILE:4: services.worker.group: {ONLY_ROOT}",
+    ]
+
+
+@pytest.mark.usefixtures("me")
+def test_a_configuration_that_may_not_be_read_is_an_error(site: Site) -> None:
+    site.write(WORKER).chmod(0)
+
+    assert "Permission denied" in site.mistakes(WORKER)[0]
