@@ -49,6 +49,7 @@ class ProbeSpec(Spec, frozen=True, kw_only=True):
 
     type: ProbeType
     address: Address | None = None
+    method: str = "GET"
     path: str = "/"
     host: str = "localhost"
     expect: tuple[int, ...] = ()

@@ -33,7 +33,7 @@ def print_table(headline: str, table: Table, plain: bool) -> None:
     """The table as wide as the terminal, without what has no room."""
     console = _console(plain)
     shown = table.fitted(console.width)
-    # Not rich's own headers and padding alone: a cell is never markup, so `[emerg]` stays what it is.
+    # All text goes in as Text: a string would be markup to rich, and `[emerg]` would be a style.
     grid = RichTable(box=None, pad_edge=False, padding=(0, len(GAP), 0, 0), header_style="bold")
     # rich would take from all columns what one of them lacks; only the last one may be cut.
     *widths, last = shown.widths()

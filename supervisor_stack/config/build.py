@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ def build(path: str, environ: Mapping[str, str]) -> StackSpec:
 
     Raises ConfigError with all mistakes of the file.
     """
+    environ = dict(environ)  # os.environ decodes at each access, and it is copied for each service
     document = read_document(path)
     mistakes = Mistakes(document)
     file = read_shape(document.tree, environ, mistakes)
@@ -44,7 +46,7 @@ def build(path: str, environ: Mapping[str, str]) -> StackSpec:
     check_addresses([service for service in services if service], mistakes)
     mistakes.raise_if_any()
     return StackSpec(
-        name=stack.get("name") or Path(places.base_dir).resolve().name or "stack",
+        name=stack.get("name") or Path(os.path.realpath(places.base_dir)).name or "stack",
         base_dir=places.base_dir,
         runtime_dir=places.runtime_dir,
         log_dir=places.log_dir,

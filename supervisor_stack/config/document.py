@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any, NoReturn
@@ -86,9 +87,9 @@ def _decode(path: str, content: bytes) -> str:
 
 
 def _explain(message: str) -> str:
-    table = re.fullmatch(r"Cannot (?:declare|mutate immutable namespace) \((.*?),?\)(?: twice)?", message)
+    table = re.fullmatch(r"Cannot (?:declare|mutate immutable namespace) (\(.*\))(?: twice)?", message)
     if table is not None:
-        name = ".".join(bare(key) for key in re.findall(r"'([^']*)'", table[1]))
+        name = ".".join(map(bare, ast.literal_eval(table[1])))
         return f"[{name}] is declared a second time; write all its keys below one [{name}]"
     return _CAUSES.get(message, message[:1].lower() + message[1:])
 

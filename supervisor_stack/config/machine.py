@@ -89,11 +89,14 @@ def problem_of_program(path: str) -> str:
 
 def problem_of_watched(path: str) -> str:
     """Why a path cannot be watched as one file, or an empty string. The file itself may come later."""
-    if Path(path).is_dir():
-        return f"{path} is a folder; write the files in it, one by one"
-    if glob.has_magic(path) and not Path(path).exists():
-        return f"{path} is a pattern; write the files that it stands for, one by one"
-    return ""
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        is_pattern = glob.has_magic(path)
+        return f"{path} is a pattern; write the files that it stands for, one by one" if is_pattern else ""
+    except OSError as error:
+        return f"cannot watch {path}: {reason(error)}; write the path of a file"
+    return f"{path} is a folder; write the files in it, one by one" if stat.S_ISDIR(mode) else ""
 
 
 def reason(error: OSError) -> str:

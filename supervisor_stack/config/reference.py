@@ -96,15 +96,14 @@ def kind_table() -> str:
 
 def key_table(cls: type[Table]) -> str:
     """The keys of a table, in Markdown."""
-    node = inspect.type_info(cls)
-    assert isinstance(node, inspect.StructType)  # noqa: S101  # a Table is a Struct
+    node = cast(inspect.StructType, inspect.type_info(cls))
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for field in node.fields:
-        assert isinstance(field.type, inspect.Metadata)  # noqa: S101  # every key is described
-        said = field.type.extra_json_schema or {}
-        value = f"{_values(field.type.type)}, such as `{_short(said['examples'][0])}`"
-        if isinstance(field.type.type, inspect.LiteralType | inspect.BoolType):
-            value = _values(field.type.type)
+        described = cast(inspect.Metadata, field.type)
+        said = described.extra_json_schema or {}
+        value = _values(described.type)
+        if not isinstance(described.type, inspect.LiteralType | inspect.BoolType):
+            value += f", such as `{_short(said['examples'][0])}`"
         default = f"`{_short(said['default'])}`" if "default" in said else ""
         rows.append(f"| `{field.name}` | {value} | {default} | {said['description']} |")
     return "\n".join(rows) + "\n"

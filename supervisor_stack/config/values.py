@@ -19,8 +19,8 @@ from supervisor_stack.spec import Address
 
 MAX_DURATION = 365 * 24 * 3600.0
 MAX_SIZE = 2**63 - 1
-# sun_path of unix(7) has 108 bytes with the closing NUL; the BSDs have 104, and libraries that keep
-# to the smaller one (glibc's own examples do) would cut the name silently.
+# With the closing NUL sun_path has 108 bytes on Linux (unix(7)) and 104 on the BSDs and macOS: what keeps to
+# the smaller one can be reached by every client.
 MAX_SOCKET_PATH = 103
 
 LIMITS = {
@@ -70,7 +70,7 @@ class Duration(float):
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Raises ValueError beyond a year, which no timer of the operating system is tested for."""
+        """Raises ValueError beyond a year: a slip of the pen, and still far from where timers overflow."""
         if isinstance(value, str):
             match = re.fullmatch(_DURATION, value)
             if match is None:

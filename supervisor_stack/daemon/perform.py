@@ -132,7 +132,8 @@ class Performer:
         try:
             run = self._launch(spec, action.run)
         except (SpawnError, KeyError) as error:
-            self._post(_spawn_failed(action, str(error)))
+            who = f" (as {spec.user})" if spec.user else ""
+            self._post(_spawn_failed(action, f"{error}{who}"))
             return
         self.runs[spec.name] = run
         self.members.enrol(spec.name, run.process.pid)

@@ -29,9 +29,11 @@ def learn(given: Given) -> Facts:
     )
     return Facts(
         argv=(given.binary, "-c", given.config, *given.args),
-        # Any HTTP answer counts, also 404, also the 400 of a TLS port that is asked in plain HTTP.
+        # Any HTTP answer counts, also the 400 of a TLS port that is asked in plain HTTP. TRACE, because
+        # nginx refuses it by itself (405 in ngx_http_process_request_header, before any location is
+        # looked for): a GET would be answered, or not, by the application behind.
         # For an nginx without an http block the user writes a probe that suits.
-        ready=ProbeSpec(type="http"),
+        ready=ProbeSpec(type="http", method="TRACE"),
         check=Check(
             # -T: as -t, and prints every file that was read. -q: no "syntax is ok" on stderr. The test
             # opens the logs and binds free ports for a moment, so it has to run as the service's user.

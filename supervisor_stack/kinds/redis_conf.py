@@ -14,7 +14,7 @@ from supervisor_stack.kinds.base import Files
 
 # A word may end in a quoted part, which has to be followed by a blank.
 _WORD = re.compile(
-    r"""\s*(?P<bare>[^\s"']*)
+    r"""\s*(?=\S)(?P<bare>[^\s"']*)
         (?: "(?P<double>(?:\\.|[^"\\])*)" (?=\s|$)
           | '(?P<single>(?:\\'|[^'\\]|\\(?!'))*)' (?=\s|$)
           | (?=\s|$) )""",

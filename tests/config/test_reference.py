@@ -59,25 +59,22 @@ def test_every_example_of_the_schema_is_right_by_itself() -> None:
 
 def test_the_mistakes_that_the_manual_shows_are_told_like_that(site: Site) -> None:
     shown = re.findall(r"```\n(stackd\.toml:.*?)```", MANUAL, re.DOTALL)[0].splitlines()
-
-    with pytest.raises(ConfigError) as caught:
-        site.load(
-            """
+    text = """\
 [services.nginx]
-
 kind = "ngnix"
 config = "nginx.conf"
 requires = ["uwgsi"]
 
 [services.worker]
-
 command = "celery worker"
 stop_timeout = "soon"
 
 [services.uwsgi]
 kind = "uwsgi"
 config = "uwsgi.ini"
-""".removeprefix("\n")
-        )
+"""
+
+    with pytest.raises(ConfigError) as caught:
+        site.load(text)
 
     assert [line.replace(str(site.file), "stackd.toml") for line in caught.value.detail] == shown

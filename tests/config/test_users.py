@@ -5,11 +5,15 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.config.sites import Site
+from supervisor_stack.config import load
+from supervisor_stack.errors import ConfigError
+from tests.config.sites import Site, make_site
 
 NOBODY = pwd.getpwnam("nobody")
 WORKER = '[services.worker]\ncommand = ["celery", "worker"]\n'
@@ -17,15 +21,23 @@ ONLY_ROOT = "only root may start a service as somebody else; run stackd as root,
 
 
 @pytest.fixture
-def me(site: Site) -> Iterator[str]:
+def site() -> Iterator[Site]:
+    """A site that belongs to the ordinary user. Not in tmp_path, which pytest keeps to its own user."""
+    with tempfile.TemporaryDirectory() as folder:
+        site = make_site(Path(folder))
+        if os.geteuid() == 0:
+            for path in (site.folder.parent, site.folder):
+                os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+        yield site
+
+
+@pytest.fixture
+def me(site: Site) -> Iterator[str]:  # noqa: ARG001  # the site is made before the rights are given up
     """The name of an ordinary user, who reads the configuration from here on."""
     user, group = os.geteuid(), os.getegid()
     if user != 0:
         yield pwd.getpwuid(user).pw_name
         return
-    # pytest keeps its folders to its own user; /tmp itself is open to all.
-    for folder in (site.folder, *site.folder.parents[:3]):
-        os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
     os.setegid(NOBODY.pw_gid)
     os.seteuid(NOBODY.pw_uid)
     yield "nobody"
@@ -34,7 +46,6 @@ def me(site: Site) -> Iterator[str]:
 
 
 def test_an_ordinary_user_runs_services_as_itself(site: Site, me: str) -> None:
-    site.write(WORKER)
     own_group = grp.getgrgid(os.getegid()).gr_name
 
     service = site.service(f'{WORKER}user = "{me}"\ngroup = "{own_group}"')
@@ -54,4 +65,5 @@ def test_an_ordinary_user_runs_no_service_as_somebody_else(site: Site) -> None:
 def test_a_configuration_that_may_not_be_read_is_an_error(site: Site) -> None:
     site.write(WORKER).chmod(0)
 
-    assert "Permission denied" in site.mistakes(WORKER)[0]
+    with pytest.raises(ConfigError, match="Permission denied"):
+        load(site.file, site.environ)

@@ -93,11 +93,11 @@ def test_the_log_is_found_where_the_server_writes_it(options: str, logs: tuple[s
 @pytest.mark.parametrize(
     ("options", "user", "binary", "command"),
     [
-        ("user=mysql", "", "/usr/sbin/mariadbd", "mariadb-install-db --defaults-file=/etc/my.cnf --user=mysql"),
-        ("", "db", "/usr/sbin/mysqld", "mariadb-install-db --defaults-file=/etc/my.cnf --user=db"),
+        ("user=my", "", "/usr/sbin/mariadbd", "mariadb-install-db --defaults-file=/etc/my.cnf --user=my"),
+        ("", "me", "/usr/sbin/mysqld", "mariadb-install-db --defaults-file=/etc/my.cnf --user=me"),
         ("", "", "/usr/sbin/mysqld", "mariadb-install-db --defaults-file=/etc/my.cnf"),
-        ("", "db", "/opt/mysql/bin/mysqld",
-         "/opt/mysql/bin/mysqld --defaults-file=/etc/my.cnf --initialize-insecure --user=db"),
+        ("", "me", "/opt/bin/mysqld",
+         "/opt/bin/mysqld --defaults-file=/etc/my.cnf --initialize-insecure --user=me"),
     ],
 )  # fmt: skip
 def test_a_data_directory_that_was_never_initialised_names_the_command(
@@ -111,6 +111,12 @@ def test_a_data_directory_that_was_never_initialised_names_the_command(
     assert facts.preconditions == (Precondition(path="/data/mysql", problem=problem),)
 
 
+NO_ADDRESS = (
+    f"skip-networking is set in {CNF} and no socket is named, so where the server can be asked is unknown; "
+    "write socket = /PATH into its group [mysqld]"
+)
+
+
 def test_a_data_directory_that_is_not_named_is_not_judged() -> None:
     assert learnt("").preconditions == ()
 
@@ -120,12 +126,7 @@ def test_a_data_directory_that_is_not_named_is_not_judged() -> None:
     [
         ("", True, 'the server refuses to run as root; write user = "mysql" into this table'),
         ("port=abc", False, "port is 'abc', which is no port; write 3306, say"),
-        (
-            "skip-networking",
-            False,
-            f"skip-networking is set in {CNF} and no socket is named, so where the server can be asked is "
-            "unknown; write socket = /PATH into its group [mysqld]",
-        ),
+        ("skip-networking", False, NO_ADDRESS),
     ],
 )
 def test_what_the_server_or_stackd_cannot_work_with_is_a_problem(

@@ -64,12 +64,12 @@ def test_the_check_passes_a_good_file_without_touching_the_data_directory(tmp_pa
 @pytest.mark.parametrize(
     ("option", "status", "error"),
     [
-        ("nonsense = 1", 7, "[ERROR] mariadbd: unknown variable 'nonsense=1'"),
-        ("nonsense", 2, "[ERROR] mariadbd: unknown option '--nonsense'"),
-        ("basedir", 5, "[ERROR] mariadbd: option '--basedir' requires an argument"),
-        ("bootstrap = 3", 4, "[ERROR] mariadbd: option '--bootstrap' cannot take an argument"),
-        ("sql_mode = NONSENSE", 13, "[ERROR] mariadbd: Error while setting value 'NONSENSE' to 'sql_mode'"),
-        ("back_log = 5x", 9, "[ERROR] mariadbd: Error while setting value '5x' to 'back_log'"),
+        ("nonsense = 1", 7, "unknown variable 'nonsense=1'"),
+        ("nonsense", 2, "unknown option '--nonsense'"),
+        ("basedir", 5, "option '--basedir' requires an argument"),
+        ("bootstrap = 3", 4, "option '--bootstrap' cannot take an argument"),
+        ("sql_mode = NONSENSE", 13, "Error while setting value 'NONSENSE' to 'sql_mode'"),
+        ("back_log = 5x", 9, "Error while setting value '5x' to 'back_log'"),
     ],
 )
 def test_the_check_tells_what_is_wrong_by_a_final_exit_status(
@@ -83,4 +83,4 @@ def test_the_check_tells_what_is_wrong_by_a_final_exit_status(
 
     assert tested.returncode == status
     assert status in KIND.final_exits
-    assert check.evidence(tested.stderr)[-1] == error
+    assert check.evidence(tested.stderr)[-1] == f"[ERROR] {check.argv[0]}: {error}"

@@ -93,6 +93,12 @@ def test_the_log_is_relative_to_the_directory_of_the_data(text: str, logs: tuple
     assert learnt(text).logs == logs
 
 
+NOWHERE = (
+    f"redis listens nowhere: {CONF} sets port to 0, or bind to nothing, and has no unixsocket; "
+    "write port 6379, say"
+)
+
+
 def test_the_directory_of_the_data_has_to_be_there() -> None:
     assert [needed.path for needed in learnt("dir /srv/redis").preconditions] == ["/srv/redis"]
 
@@ -100,13 +106,13 @@ def test_the_directory_of_the_data_has_to_be_there() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("port 0", f"redis listens nowhere: {CONF} sets port to 0, or bind to nothing, and has no unixsocket; "
-                   "write port 6379, say"),
+        ("port 0", NOWHERE),
+        ('bind ""', NOWHERE),
         ("port abc", "port is 'abc', which is no port; write a number from 0 to 65535"),
         ("tls-port 99999", "tls-port is '99999', which is no port; write a number from 0 to 65535"),
         ("requirepass 'a", f"line 1 of {CONF} has unbalanced quotes; close or remove them"),
     ],
-)  # fmt: skip
+)
 def test_what_redis_would_not_start_with_is_a_problem(text: str, problem: str) -> None:
     assert learnt(text).problems == (problem,)
 

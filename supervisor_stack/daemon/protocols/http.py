@@ -1,4 +1,4 @@
-"""HTTP/1.1: a GET, and the status line that comes back.
+"""HTTP/1.1: a request, and the status line that comes back.
 
 Without `expect` any status will do: a server that answers 404 or 503 does answer. What the pages
 mean is for whoever wrote the site to say, by `expect`.
@@ -17,9 +17,9 @@ STATUS_LINE: Final = re.compile(rb"HTTP/1\.\d ([1-5]\d\d)(?: .*)?")
 
 
 async def ask(connection: Connection, spec: ProbeSpec) -> str:
-    """Send a GET of `spec.path` for the site `spec.host`."""
+    """Request `spec.path` of the site `spec.host`."""
     request = (
-        f"GET {spec.path} HTTP/1.1\r\n"
+        f"{spec.method} {spec.path} HTTP/1.1\r\n"
         f"Host: {spec.host}\r\n"
         "User-Agent: stackd\r\n"
         "Accept: */*\r\n"
