@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,7 +33,34 @@ def write_site(folder: Path, options: str) -> Path:
 
 
 def workers(pid: int) -> set[int]:
-    return {child.pid for child in psutil.Process(pid).children()}
+    """The workers of a uWSGI that obeys signals; none before that.
+
+    Until it has set its handlers uWSGI ignores HUP, and Python takes INT: either would be lost.
+    """
+    children = {child.pid for child in psutil.Process(pid).children()}
+    # The last handler that each sets: master_loop(), uwsgi_worker_run().
+    return (
+        children
+        if catches(pid, signal.SIGUSR1) and all(catches(c, signal.SIGTERM) for c in children)
+        else set()
+    )
+
+
+def catches(pid: int, signum: signal.Signals) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (signum - 1) & 1)
+
+
+def wait_for_workers(uwsgi: subprocess.Popen[bytes], others_than: set[int]) -> set[int]:
+    """Wait for both workers, and that they are new."""
+    wait_until(
+        lambda: len(workers(uwsgi.pid)) == 2 and not workers(uwsgi.pid) & others_than, "two new workers"
+    )
+    return workers(uwsgi.pid)
 
 
 def test_an_ini_with_daemonize_stays_in_the_foreground_and_survives_two_reloads(tmp_path: Path) -> None:
@@ -44,13 +72,11 @@ def test_an_ini_with_daemonize_stays_in_the_foreground_and_survives_two_reloads(
     facts = learn(given_on_disk(config, UWSGI))
 
     with running(KIND, facts, tmp_path) as uwsgi:
-        wait_for_addresses(uwsgi, facts.addresses, tmp_path)
+        before: set[int] = set()
         for _ in range(2):
-            wait_until(lambda: len(workers(uwsgi.pid)) == 2, "both workers are there")
-            before = workers(uwsgi.pid)
+            before = wait_for_workers(uwsgi, others_than=before)
             uwsgi.send_signal(signal.SIGHUP)
-            wait_until(lambda old=before: not workers(uwsgi.pid) & old, "the workers are new")  # type: ignore[misc]
-        wait_until(lambda: len(workers(uwsgi.pid)) == 2, "both new workers are there")
+        wait_for_workers(uwsgi, others_than=before)
         wait_for_addresses(uwsgi, facts.addresses, tmp_path)
 
     assert uwsgi.returncode == 0
@@ -58,17 +84,15 @@ def test_an_ini_with_daemonize_stays_in_the_foreground_and_survives_two_reloads(
     assert "spawned uWSGI worker 2" in (tmp_path / "output").read_text()
 
 
-def test_without_a_master_of_its_own_uwsgi_reloads_as_well(tmp_path: Path) -> None:
+def test_uwsgi_whose_ini_wants_no_master_reloads_as_well(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     config = write_site(tmp_path, f"http-socket = 127.0.0.1:{port}\nmaster = false")
     facts = learn(given_on_disk(config, UWSGI))
 
     with running(KIND, facts, tmp_path) as uwsgi:
-        wait_for_addresses(uwsgi, facts.addresses, tmp_path)
-        wait_until(lambda: len(workers(uwsgi.pid)) == 2, "both workers are there")
-        before = workers(uwsgi.pid)
+        before = wait_for_workers(uwsgi, others_than=set())
         uwsgi.send_signal(signal.SIGHUP)
-        wait_until(lambda: bool(workers(uwsgi.pid) - before), "there is a new worker")
+        wait_for_workers(uwsgi, others_than=before)
 
     assert uwsgi.returncode == 0
 
@@ -103,3 +127,4 @@ def test_uwsgi_listens_where_its_ini_was_found_to_say(tmp_path: Path) -> None:
     relative = Address(path=f"base-{tmp_path.name}.sock")
     with running(KIND, facts, tmp_path) as uwsgi:
         wait_for_addresses(uwsgi, (facts.addresses[0], relative, *facts.addresses[2:]), tmp_path)
+        wait_until(lambda: bool(workers(uwsgi.pid)), "uWSGI obeys signals")
