@@ -59,6 +59,8 @@ def read_probe(draft: Draft, facts: Facts | None, process: Process) -> ProbeSpec
     if "command" in keys:
         given["command"] = _command(draft, given, process)
     base = own if own and own.type == kind else ProbeSpec(type=kind)
+    if {"path", "host", "expect"} & given.keys():
+        given["method"] = "GET"  # whoever names a page wants that page, whatever the kind would ask
     return msgspec.structs.replace(base, **given)
 
 

@@ -41,8 +41,8 @@ class Stack:
     `chance` returns a random number in [0, 1), for the jitter of restarts.
     """
 
-    def __init__(self, specs: Iterable[ServiceSpec], chance: Callable[[], float]) -> None:
-        self.services = {spec.name: Service(spec=spec) for spec in specs}
+    def __init__(self, specs: Iterable[ServiceSpec], chance: Callable[[], float], now: float) -> None:
+        self.services = {spec.name: Service(spec=spec, since=now) for spec in specs}
         self.graph = Graph(service.spec for service in self.services.values())
         self._chance = chance
         self._facts: deque[ev.Event] = deque()
@@ -142,7 +142,7 @@ class Stack:
         plan = compare({name: service.spec for name, service in self.services.items()}, specs)
         by_name = {spec.name: spec for spec in specs}
         for name in plan.added:
-            self.services[name] = Service(spec=by_name[name])
+            self.services[name] = Service(spec=by_name[name], since=now)
             self._health.change(None, self.services[name])
         for name in (*plan.changed, *plan.retuned):
             self.services[name] = msgspec.structs.replace(self.services[name], spec=by_name[name])

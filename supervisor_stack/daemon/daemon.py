@@ -45,7 +45,7 @@ class Daemon:
         self._loop = loop
         self._ended: asyncio.Future[None] = loop.create_future()
         self._systemd = Systemd.from_environ(environ)
-        stack = Stack(spec.services, random.random)
+        stack = Stack(spec.services, random.random, loop.time())
         self._engine = Engine(stack, loop, self._end)
         post = self._engine.post
         self._processes = Processes(loop)

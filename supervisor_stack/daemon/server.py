@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from supervisor_stack.control import codec, messages
+from supervisor_stack.control.names import require_known
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.daemon.engine import Engine
@@ -100,6 +101,7 @@ class Server:
 
     def _serve(self, identity: bytes, request: messages.AnyRequest) -> None:
         stack = self._stack
+        require_known(_named(request), list(stack.services))
         match request:
             case messages.Status():
                 self._reply(identity, self._status(request, self._seq))
@@ -199,6 +201,16 @@ class Server:
             ok = not any(outcome.error for outcome in outcomes)
             finished = messages.Finished(id=operation.request_id, op=end.op, ok=ok, outcomes=outcomes)
             self._reply(operation.identity, finished)
+
+
+def _named(request: messages.AnyRequest) -> tuple[str, ...]:
+    match request:
+        case messages.Events() | messages.Shutdown():
+            return ()
+        case messages.Signal():
+            return (request.service,)
+        case _:
+            return request.services
 
 
 _WORDS = {

@@ -58,7 +58,7 @@ class StatusReader:
             state=service.state,
             active=ACTIVE[service.state],
             wanted="running" if service.wanted else "stopped",
-            ready=service.ready,
+            ready=service.ready or service.is_fulfilled,  # a task that is done
             pid=service.pid,
             run=service.run,
             restarts=service.restarts,

@@ -25,8 +25,8 @@ class History:
     """A stack with a clock. The shell is obedient: what is ordered is only noted."""
 
     def __init__(self, *specs: ServiceSpec, chance: float = 0.0) -> None:
-        self.stack = Stack(specs, lambda: chance)
         self.now = 100.0
+        self.stack = Stack(specs, lambda: chance, self.now)
         self.orders: list[do.Action] = []
         self.finished: dict[int, dict[str, str]] = {}
         self._op = 0

@@ -18,7 +18,7 @@ def test_the_guides_file_is_run_with_nothing_added() -> None:
     assert facts.argv == ("/usr/bin/nginx", "-c", CONF)
     assert KIND.env == {"NGINX": ""}
     assert facts.problems == ()
-    assert facts.ready == ProbeSpec(type="http", address=None)
+    assert facts.ready == ProbeSpec(type="http", method="TRACE")
 
 
 def test_the_check_dumps_the_configuration_before_each_start() -> None:
