@@ -96,13 +96,16 @@ class Check(Spec, frozen=True, kw_only=True):
     """The service's own test of its configuration.
 
     `read` makes a report from what the test printed (stdout). `before_start`: the test is cheap and
-    its report is needed, so it runs before every start and not only before a reload.
+    its report is needed, so it runs before every start and not only before a reload. `without_env`:
+    variables of the service that would mislead its test. `transient`: a regular expression for
+    complaints that may go away by themselves, such as a name server that is not up yet.
     """
 
     argv: tuple[str, ...]
     timeout: float = 10.0
     before_start: bool = False
     without_env: tuple[str, ...] = ()
+    transient: str = ""
     read: Callable[[str], CheckReport] | None = None
     evidence: Callable[[str], tuple[str, ...]] | None = None
 

@@ -57,16 +57,23 @@ class RunningStack:
         self.output = folder / "stackd.out"
         self.env = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)} | (env or {})
         self.process: subprocess.Popen[bytes] | None = None
+        self.stderr: int | None = None
         self._client: StackClient | None = None
 
+    def attached_to(self, process: subprocess.Popen[bytes]) -> Self:
+        """Use a stackd that somebody else has started on this configuration."""
+        self.process = process
+        return self
+
     def __enter__(self) -> Self:
-        with self.output.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "supervisor_stack.cli.stackd", "-c", str(self.config)],
-                stdout=output,
-                stderr=output,
-                env=self.env,
-            )
+        if self.process is None:
+            with self.output.open("ab") as output:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "supervisor_stack.cli.stackd", "-c", str(self.config)],
+                    stdout=output,
+                    stderr=output if self.stderr is None else self.stderr,
+                    env=self.env,
+                )
         deadline = time.monotonic() + DEADLINE
         while self._client is None:
             assert self.process.poll() is None, f"stackd ended: {self.output.read_text()}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 
@@ -12,14 +11,11 @@ from supervisor_stack.errors import ConfigError, InUseError, StackError
 
 DEFAULT_CONFIG = "/etc/stackd/stackd.toml"
 
-LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3}
-"""Log levels, with the priorities that journald reads at the start of a line (sd-daemon(3))."""
-
 
 def main() -> int:
     """Run stackd; returns its exit status (sysexits.h where it has a number for the cause)."""
+    _open_standard_streams()
     options = _parser().parse_args()
-    _open_log(options.log_level)
     from supervisor_stack.config import load
 
     try:
@@ -32,8 +28,10 @@ def main() -> int:
         return os.EX_CONFIG
     if options.check:
         return os.EX_OK
+    from supervisor_stack.cli.log import Log
     from supervisor_stack.daemon.daemon import run
 
+    log = Log(options.log_level)
     try:
         run(spec, os.environ)
     except InUseError as error:
@@ -42,6 +40,8 @@ def main() -> int:
     except StackError as error:
         _tell(error)
         return 1
+    finally:
+        log.close()
     return os.EX_OK
 
 
@@ -51,24 +51,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, help="default: %(default)s")
     parser.add_argument("--check", action="store_true", help="judge the configuration, start nothing")
-    parser.add_argument("--log-level", choices=LEVELS, default="info", help="default: %(default)s")
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="default: %(default)s",
+    )
     parser.add_argument("--version", action="version", version=f"stackd {__version__}")
     return parser
 
 
-def _open_log(level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    # journald sets JOURNAL_STREAM for what it listens to, and wants a priority instead of a time.
-    journal = "JOURNAL_STREAM" in os.environ
-    form = "<%(priority)d>%(message)s" if journal else "%(asctime)s %(levelname)s %(message)s"
-    handler.setFormatter(logging.Formatter(form))
-    handler.addFilter(_add_priority)
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-
-
-def _add_priority(record: logging.LogRecord) -> bool:
-    record.priority = LEVELS.get(record.levelname.lower(), 2)
-    return True
+def _open_standard_streams() -> None:
+    """Whoever starts us without them would give their numbers to the next files that we open."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def _tell(error: StackError) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 
@@ -40,6 +39,9 @@ def near(word: str, choices: Iterable[str]) -> str:
     foreign = FOREIGN.get(folded, "")
     if foreign in known:
         return foreign
+    # Two thousand lines that only a mistake needs, and stackctl imports this module for each question.
+    import difflib
+
     close = difflib.get_close_matches(folded, known, n=1, cutoff=_LIKENESS)
     return known[close[0]] if close else ""
 

@@ -65,10 +65,14 @@ class StartReload(Action, frozen=True):
 
 
 class WatchFiles(Action, frozen=True):
-    """Watch these files, and the directories that these globs look into, and no others."""
+    """Watch these files, and the directories that these globs look into, and no others.
+
+    Ordered before the service reads them: what changes from now on is news. `debounce` in seconds.
+    """
 
     files: tuple[str, ...]
     globs: tuple[str, ...] = ()
+    debounce: float = 0.0
 
 
 class Publish(Action, frozen=True):
@@ -86,8 +90,9 @@ class Publish(Action, frozen=True):
 
 
 class Finish(Action, frozen=True):
-    """An operation ended for this service. `error` empty: as wanted."""
+    """An operation ended for this service, in this state. `error` empty: as wanted."""
 
     op: int
+    state: str
     error: str = ""
     detail: tuple[str, ...] = ()

@@ -121,9 +121,13 @@ class MembersGone(RunEvent, frozen=True):
 
 
 class CheckFinished(RunEvent, frozen=True):
-    """The service's own configuration test ended. `evidence`: what it said, when not `ok`."""
+    """The service's own configuration test ended. `evidence`: what it said, when not `ok`.
+
+    `final`: it found the configuration wrong, so that only a change of it helps.
+    """
 
     ok: bool
+    final: bool = False
     summary: str = ""
     evidence: tuple[str, ...] = ()
     report: CheckReport | None = None

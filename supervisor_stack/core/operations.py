@@ -41,7 +41,13 @@ class Operations:
             if verdict := judge(verb, run, service):
                 del waiting[op]
                 finished.append(
-                    do.Finish(service=service.name, op=op, error=verdict.error, detail=verdict.detail)
+                    do.Finish(
+                        service=service.name,
+                        op=op,
+                        state=service.state,
+                        error=verdict.error,
+                        detail=verdict.detail,
+                    )
                 )
         return finished
 

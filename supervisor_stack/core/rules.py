@@ -28,12 +28,11 @@ class Rule(NamedTuple):
 Row = tuple[set[State] | frozenset[State], type[ev.Event], Move, set[State]]
 
 SETTLED = {STOPPED, WAITING, BACKOFF, EXITED, FAILED}
-LATER = {WAITING, BACKOFF, FAILED}
 
 _ROWS: tuple[Row, ...] = (
     # What the operator wants. {} leads nowhere else: the state stays.
-    ({STOPPED, FAILED, BACKOFF}, ev.StartRequested, wanting.want, {WAITING}),
-    ({WAITING, STARTING, RUNNING, RELOADING}, ev.StartRequested, wanting.want_after_all, set()),
+    ({STOPPED, WAITING, FAILED, BACKOFF}, ev.StartRequested, wanting.want, {WAITING}),
+    ({STARTING, RUNNING, RELOADING}, ev.StartRequested, wanting.want_after_all, set()),
     ({STOPPING, KILLING}, ev.StartRequested, wanting.want_again, set()),
     ({EXITED}, ev.StartRequested, starting.start_exited, {WAITING, EXITED}),
     ({WAITING, BACKOFF, EXITED, FAILED, STOPPED}, ev.StopRequested, wanting.rest, {STOPPED}),
@@ -45,23 +44,23 @@ _ROWS: tuple[Row, ...] = (
     # Start.
     ({WAITING}, ev.DependenciesPending, starting.note_needs, set()),
     ({WAITING}, ev.DependenciesReady, starting.begin, {STARTING}),
-    ({STARTING}, ev.CheckFinished, starting.spawn_checked, {STARTING, FAILED}),
+    ({STARTING}, ev.CheckFinished, starting.spawn_checked, SETTLED),
     ({STARTING}, ev.Spawned, starting.supervise, {STARTING, RUNNING}),
-    ({STARTING}, ev.SpawnFailed, endings.after_spawn_failure, LATER),
+    ({STARTING}, ev.SpawnFailed, endings.after_spawn_failure, SETTLED),
     ({STARTING}, ev.ProbeFailed, starting.judge_answer, {STOPPING}),
     ({STARTING}, ev.StatusReceived, starting.note_status, set()),
-    ({STARTING}, ev.BecameReady, starting.accept, {RUNNING}),
+    ({STARTING}, ev.BecameReady, starting.accept, {RUNNING, RELOADING}),
     ({STARTING}, ev.DeadlinePassed, starting.give_up_start, {STOPPING}),
-    ({RUNNING}, ev.BecameReady, starting.recover, set()),
-    ({RUNNING}, ev.ProbeFailed, starting.note_answer, set()),
+    ({RUNNING, RELOADING}, ev.BecameReady, starting.recover, set()),
+    ({RUNNING, RELOADING}, ev.ProbeFailed, starting.note_answer, set()),
     ({RUNNING}, ev.DeadlinePassed, starting.trust, set()),
     ({BACKOFF}, ev.DeadlinePassed, starting.retry, {WAITING}),
     ({BACKOFF, FAILED}, ev.FilesChanged, starting.retry_changed, {WAITING}),
     # Reload.
     ({RUNNING}, ev.ReloadRequested, reloading.test_reload, {RELOADING}),
     ({RUNNING}, ev.FilesChanged, reloading.follow_change, {RELOADING}),
-    ({RELOADING}, ev.ReloadRequested, reloading.reload_later, set()),
-    ({RELOADING}, ev.FilesChanged, reloading.reload_later, set()),
+    ({RELOADING}, ev.ReloadRequested, reloading.follow_later, set()),
+    ({STARTING, RELOADING}, ev.FilesChanged, reloading.follow_later, set()),
     ({RELOADING}, ev.CheckFinished, reloading.apply_reload, {RELOADING, RUNNING}),
     ({RELOADING}, ev.ReloadVerified, reloading.finish_reload, {RELOADING, RUNNING}),
     ({RELOADING}, ev.ReloadFailed, reloading.reject_reload, {RELOADING, RUNNING}),
@@ -99,7 +98,8 @@ IGNORED: dict[tuple[State, type[ev.Event]], str] = {
             (ev.DependentsDown,),
             "there is nothing that could leave, or it is leaving already",
         ),
-        ({STOPPED, WAITING, STARTING, EXITED}, (ev.ReloadRequested, ev.FilesChanged), _NO_PROCESS),
+        ({STOPPED, WAITING, EXITED}, (ev.ReloadRequested, ev.FilesChanged), _NO_PROCESS),
+        ({STARTING}, (ev.ReloadRequested,), "refused before it gets here: it is not running yet"),
         ({STOPPING, KILLING}, (ev.ReloadRequested, ev.FilesChanged), "it is leaving"),
         ({BACKOFF, FAILED}, (ev.ReloadRequested,), _NO_PROCESS),
         (
@@ -109,7 +109,7 @@ IGNORED: dict[tuple[State, type[ev.Event]], str] = {
         ),
         ({RUNNING, RELOADING}, (ev.Spawned, ev.SpawnFailed), _NOT_YET),
         ({RUNNING}, (ev.CheckFinished,), "late: the reload was given up"),
-        (ANYWHERE - {STARTING, RUNNING}, (ev.BecameReady, ev.ProbeFailed), _LATE),
+        (ANYWHERE - {STARTING, RUNNING, RELOADING}, (ev.BecameReady, ev.ProbeFailed), _LATE),
         (ANYWHERE - {STARTING}, (ev.StatusReceived,), "its status counts only while it starts"),
         (ANYWHERE - {RELOADING}, (ev.ReloadVerified, ev.ReloadFailed), "late: the reload was given up"),
         ({STOPPED, WAITING, BACKOFF, EXITED, FAILED}, (ev.ProcessExited,), _LATE),

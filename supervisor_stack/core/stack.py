@@ -152,7 +152,8 @@ class Stack:
         starts = [name for name in (*plan.added, *sorted(back_again)) if by_name[name].autostart]
         requests: list[ev.Event] = [ev.StopRequested(service=name) for name in plan.removed]
         requests += [ev.StartRequested(service=name) for name in self.graph.with_needs(starts)]
-        restarts = [name for name in plan.changed if not self.services[name].is_down]
+        running = (self.services[name] for name in plan.changed)
+        restarts = [service.name for service in running if service.wanted and not service.is_down]
         requests += [ev.RestartRequested(service=name) for name in restarts]
         self._lookers.update(self.services)
         begun = self._operate(op, "start", sorted({*starts, *restarts}), requests, now)
@@ -267,7 +268,8 @@ class Stack:
             after.reason,
         ):
             self._lookers.update(self.graph.behind[after.name])
-        if after.is_down and not before.is_down:
+        leaves = after.is_leaving and not after.is_down
+        if (before.is_leaving and not before.is_down) and not leaves:
             self._lookers.update(self.graph.before[after.name])
 
     def _look(self, service: Service) -> None:

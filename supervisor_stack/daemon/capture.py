@@ -39,10 +39,14 @@ def open_output(log: Log, path: str) -> int:
         case "inherit":
             return os.dup(2)
         case "file":
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             try:
-                return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+                # Not blocking for the case that somebody put a FIFO there.
+                fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o640)
             except OSError as error:
                 raise SpawnError(f"cannot open the log {path}: {error.strerror}") from error
+            os.set_blocking(fd, True)
+            return fd
 
 
 def mark(path: str) -> Mark:

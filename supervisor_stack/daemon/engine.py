@@ -65,12 +65,11 @@ class Engine:
                 continue
             self._carry_out(actions)
         self._turning = False
+        self._arm()
         if self._inbox:
             self._schedule()
         elif self.stack.is_finished:
             self._finished()
-        else:
-            self._arm()
 
     def _carry_out(self, actions: list[Action]) -> None:
         for action in actions:
@@ -91,5 +90,8 @@ class Engine:
 
     def _ring(self) -> None:
         self._alarm = None
-        self._carry_out(self.stack.wake(self.now()))
+        try:
+            self._carry_out(self.stack.wake(self.now()))
+        except Exception:
+            log.exception("cannot handle a deadline: internal error; its service stays as it was")
         self._schedule()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from supervisor_stack.daemon.members import MARKER
+from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import ServiceSpec
 
 # What systemd, nginx and uWSGI read from the environment to take over sockets or to answer their
@@ -33,6 +34,7 @@ def environment(spec: ServiceSpec, inherited: Mapping[str, str], run: int, notif
         if name not in _NOT_INHERITED and not name.startswith(_NOT_INHERITED_PREFIXES)
     }
     if spec.user:
+        identity(spec)  # or the next line says less
         user = pwd.getpwnam(spec.user)
         env |= {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name, "SHELL": user.pw_shell}
     if notify:
@@ -49,11 +51,14 @@ class Identity(NamedTuple):
 
 
 def identity(spec: ServiceSpec) -> Identity:
-    """Whom the service runs as. Raises KeyError for names that the system has forgotten."""
-    group = grp.getgrnam(spec.group).gr_gid if spec.group else None
-    if not spec.user:
+    """Whom the service runs as. Raises SpawnError for names that the system has forgotten."""
+    try:
+        group = grp.getgrnam(spec.group).gr_gid if spec.group else None
+        user = pwd.getpwnam(spec.user) if spec.user else None
+    except KeyError:
+        raise SpawnError(f"cannot run as {spec.user or spec.group}: no such user or group") from None
+    if user is None:
         return Identity(group=group)
-    user = pwd.getpwnam(spec.user)
     return Identity(
         user.pw_uid, user.pw_gid if group is None else group, os.getgrouplist(spec.user, user.pw_gid)
     )

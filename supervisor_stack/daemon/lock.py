@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from types import TracebackType
+from typing import Self
 
 from supervisor_stack.errors import InUseError, SpawnError
 
@@ -32,3 +34,11 @@ class Lock:
             ) from None
         os.truncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)

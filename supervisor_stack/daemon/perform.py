@@ -9,6 +9,7 @@ import asyncio
 import functools
 import logging
 import os
+import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -50,9 +51,6 @@ class Watcher(Protocol):
 
     def watch(self, service: str, files: Iterable[str], globs: Iterable[str], debounce: float) -> None:
         """Watch these for the service, and no others."""
-
-    def settle(self, service: str) -> None:
-        """What changed until now is being looked at."""
 
 
 class Performer:
@@ -108,9 +106,7 @@ class Performer:
             case do.StopCheck():
                 self._stop_leaf(action.service)
             case do.WatchFiles():
-                watch = self._spec_of(action.service).watch
-                if watch is not None:
-                    self._watcher.watch(action.service, action.files, action.globs, watch.debounce)
+                self._watcher.watch(action.service, action.files, action.globs, action.debounce)
             case do.Finish():
                 self._audience.finish(action)
             case _:
@@ -131,9 +127,12 @@ class Performer:
                 return
         try:
             run = self._launch(spec, action.run)
-        except (SpawnError, KeyError) as error:
+        except SpawnError as error:
             who = f" (as {spec.user})" if spec.user else ""
             self._post(_spawn_failed(action, f"{error}{who}"))
+            return
+        except OSError as error:  # no descriptors left, and the like
+            self._post(_spawn_failed(action, f"cannot make the process: {error.strerror}"))
             return
         self.runs[spec.name] = run
         self.members.enrol(spec.name, run.process.pid)
@@ -220,8 +219,6 @@ class Performer:
         spec = self._spec_of(action.service)
         if spec.check is None:
             raise TypeError(f"{spec.name} has no configuration test")
-        # The test reads the files as they are now; changes that were just seen are in them.
-        self._watcher.settle(spec.name)
         stopped = ev.CheckFinished(
             service=spec.name, run=action.run, ok=False, summary="the configuration test was stopped"
         )
@@ -230,9 +227,11 @@ class Performer:
     async def _run_check(self, spec: ServiceSpec, run: int, check: Check) -> ev.CheckFinished:
         command = " ".join(os.path.basename(word) for word in check.argv[:2])
 
-        def failed(cause: str, evidence: tuple[str, ...] = ()) -> ev.CheckFinished:
+        def failed(cause: str, evidence: tuple[str, ...] = (), final: bool = False) -> ev.CheckFinished:
             summary = f"configuration test failed ({cause})"
-            return ev.CheckFinished(service=spec.name, run=run, ok=False, summary=summary, evidence=evidence)
+            return ev.CheckFinished(
+                service=spec.name, run=run, ok=False, final=final, summary=summary, evidence=evidence
+            )
 
         try:
             code, out, err = await self._run_beside(spec, run, check.argv, check.timeout, check.without_env)
@@ -242,9 +241,9 @@ class Performer:
             return failed(error.message)
         if code:
             evidence = check.evidence(err) if check.evidence else tuple(err.splitlines())
-            return failed(
-                f"{command} exited {code}", evidence or tuple(err.splitlines()[-capture.LAST_LINES :])
-            )
+            evidence = evidence or tuple(err.splitlines()[-capture.LAST_LINES :])
+            final = code > 0 and not (check.transient and re.search(check.transient, err))
+            return failed(f"{command} exited {code}", evidence, final)
         report = check.read(out) if check.read else None
         if report:
             self._reports[spec.name] = report

@@ -16,9 +16,13 @@ from supervisor_stack.spec import Address
 def is_taken(address: Address) -> bool:
     """Whether a listener holds the address. A unix socket left behind by a dead one is removed.
 
-    nginx does not remove it itself and fails with `Address already in use`.
+    nginx does not remove it itself and fails with `Address already in use`. What cannot be found out
+    counts as free: the service itself will say what is wrong.
     """
-    return _unix_is_taken(address.path) if address.path else _tcp_is_taken(address)
+    try:
+        return _unix_is_taken(address.path) if address.path else _tcp_is_taken(address)
+    except (OSError, OverflowError):
+        return False
 
 
 async def describe_holder(address: Address) -> str:

@@ -9,7 +9,9 @@ instead of to init.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -17,6 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from supervisor_stack.errors import SpawnError
+
+log = logging.getLogger(__name__)
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -37,15 +41,14 @@ class Process:
     def signal(self, number: int) -> None:
         """Send a signal; nothing happens when the process is gone already."""
         if self.code is None:
-            try:
+            with contextlib.suppress(ProcessLookupError):  # a zombie: its exit is on the way to us
                 signal.pidfd_send_signal(self.pidfd, number)
-            except ProcessLookupError:
-                return  # a zombie that is not reaped yet: its exit is on the way to us
 
     def kill_group(self) -> None:
         """SIGKILL it and its process group, of which it is the leader."""
         if self.code is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with contextlib.suppress(PermissionError):  # not root, and it changed its user
+                os.killpg(self.pid, signal.SIGKILL)
 
     def end(self, code: int) -> None:
         """It was reaped."""
@@ -105,7 +108,13 @@ class Processes:
             )
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise SpawnError(f"cannot execute {argv[0]}: {_cause(error, argv[0], cwd)}") from error
-        process = Process(popen, os.pidfd_open(popen.pid), exited)
+        try:
+            pidfd = os.pidfd_open(popen.pid)
+        except OSError as error:  # no descriptors left: a process that cannot be held may not run
+            popen.kill()
+            popen.wait()
+            raise SpawnError(f"cannot hold the process of {argv[0]}: {error.strerror}") from error
+        process = Process(popen, pidfd, exited)
         self._children[popen.pid] = process
         self._loop.add_reader(process.pidfd, self.reap)
         return process
@@ -128,7 +137,11 @@ class Processes:
             else:
                 strays = True
         for process in ended:
-            process.exited(process)
+            try:
+                process.exited(process)
+            except Exception:
+                # A bug of ours about one process may not hide the end of the others.
+                log.exception("cannot take in the end of pid %d: internal error", process.pid)
         if strays:
             self.stray_reaped()
 

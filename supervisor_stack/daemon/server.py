@@ -191,9 +191,8 @@ class Server:
         if operation is None:
             return  # asked by stackd itself, at its start
         self._waiting[end.service].discard(end.op)
-        state = self._stack.services[end.service].state
         operation.outcomes[end.service] = messages.Outcome(
-            service=end.service, state=state, error=end.error, detail=end.detail
+            service=end.service, state=end.state, error=end.error, detail=end.detail
         )
         if len(operation.outcomes) == len(operation.services):
             del self._operations[end.op]

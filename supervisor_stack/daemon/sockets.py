@@ -13,13 +13,17 @@ from collections.abc import Callable, Sequence
 
 import zmq
 
+from supervisor_stack.control.messages import MAX_REQUEST
 from supervisor_stack.errors import SpawnError
 
 BACKLOG = 1024
 """Clients that connect at the same instant; the kernel caps it at net.core.somaxconn."""
 
-BATCH = 64
-"""Requests that are read before timers and processes get their turn."""
+TURN = 0.005
+"""Seconds of answering requests before timers and processes get their turn."""
+
+QUEUED_REPLIES = 1000
+"""Messages that wait for one client that does not read; what comes on top is dropped."""
 
 
 def bind(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoint: str, mode: int) -> zmq.Socket[bytes]:
@@ -30,6 +34,9 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoint: str, mode
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 200)
     socket.setsockopt(zmq.BACKLOG, BACKLOG)
+    socket.setsockopt(zmq.SNDHWM, QUEUED_REPLIES)
+    # libzmq hangs up on a larger frame before it makes room for it.
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST)
     # bind(2) makes the file with the mode that the umask leaves; a chmod after it would be a race.
     umask = os.umask(0o777 & ~mode)
     try:
@@ -82,7 +89,8 @@ class Router:
         self._looking = False
         if self._socket.closed:
             return
-        for _ in range(BATCH):
+        until = self._loop.time() + TURN
+        while self._loop.time() < until:
             try:
                 identity, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:

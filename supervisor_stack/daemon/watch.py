@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from supervisor_stack.core.events import Event, FilesChanged
-from supervisor_stack.daemon.watch_list import WatchList, has_changed_since
+from supervisor_stack.daemon.watch_list import WatchList
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -32,8 +31,16 @@ class Unrest:
 
     def __init__(self, since: float) -> None:
         self.since = since
-        self.paths: set[str] = set()
         self.timer: asyncio.TimerHandle | None = None
+
+
+class Watched:
+    """What is watched for a service. `seen`: how it was when the service read it, as far as we know."""
+
+    def __init__(self, entries: WatchList, debounce: float) -> None:
+        self.entries = entries
+        self.debounce = debounce
+        self.seen = entries.fingerprint()
 
 
 class FileWatcher:
@@ -42,62 +49,69 @@ class FileWatcher:
     def __init__(self, post: Callable[[Event], None], loop: asyncio.AbstractEventLoop) -> None:
         self._post = post
         self._loop = loop
-        self._lists: dict[str, tuple[WatchList, float]] = {}
+        self._watched: dict[str, Watched] = {}
         self._unrest: dict[str, Unrest] = {}
-        self._looked_at: dict[str, float] = {}
         self._folders = Folders(self._changed_in_thread)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
 
     def watch(self, service: str, files: Iterable[str], globs: Iterable[str], debounce: float) -> None:
-        """Watch these for the service, and no others."""
-        self._lists[service] = (WatchList(files, globs), debounce)
-        self._looked_at.setdefault(service, time.time())
-        wanted = {folder for watched, _ in self._lists.values() for folder in watched.folders}
-        armed = self._thread.submit(self._folders.watch_only, wanted)
-        armed.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._catch_up, service))
+        """Watch these for the service, and no others. What they are now is what it is about to read."""
+        self._watched[service] = Watched(WatchList(files, globs), debounce)
+        self._arm(service)
 
-    def settle(self, service: str) -> None:
-        """What changed until now is being looked at: nothing is posted for it any more."""
-        self._looked_at[service] = time.time()
-        if (unrest := self._unrest.pop(service, None)) and unrest.timer:
-            unrest.timer.cancel()
+    def forget(self, services: Container[str]) -> None:
+        """Watch nothing any more for all but these services."""
+        gone = [service for service in self._watched if service not in services]
+        for service in gone:
+            del self._watched[service]
+        if gone:
+            self._arm("")
 
     def watching(self, service: str) -> tuple[str, ...]:
         """The folders that are watched for a service."""
-        return tuple(sorted(self._lists[service][0].folders)) if service in self._lists else ()
+        return tuple(sorted(self._watched[service].entries.folders)) if service in self._watched else ()
 
     def close(self) -> None:
         """Stop watching."""
         self._thread.submit(self._folders.close)
         self._thread.shutdown(wait=True)
 
+    def _arm(self, service: str) -> None:
+        folders = {folder for watched in self._watched.values() for folder in watched.entries.folders}
+        armed = self._thread.submit(self._folders.watch_only, folders)
+        armed.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._catch_up, service))
+
     def _catch_up(self, service: str) -> None:
-        """See what changed after the files were looked at and before the watches were there."""
-        watched, debounce = self._lists[service]
-        for path in watched.changed_since(self._looked_at[service]):
-            self._stir(service, path, debounce)
+        """See what changed before the watches were there."""
+        watched = self._watched.get(service)
+        if watched and watched.entries.fingerprint() != watched.seen:
+            self._stir(service, watched.debounce)
 
     def _changed_in_thread(self, path: str) -> None:
         self._loop.call_soon_threadsafe(self._changed, path)
 
     def _changed(self, path: str) -> None:
-        for service, (watched, debounce) in self._lists.items():
-            if path in watched:
-                self._stir(service, path, debounce)
+        for service, watched in self._watched.items():
+            if path in watched.entries:
+                self._stir(service, watched.debounce)
 
-    def _stir(self, service: str, path: str, debounce: float) -> None:
+    def _stir(self, service: str, debounce: float) -> None:
         now = self._loop.time()
         unrest = self._unrest.setdefault(service, Unrest(now))
-        unrest.paths.add(path)
         if unrest.timer:
             unrest.timer.cancel()
         rest = min(now + debounce, unrest.since + LONGEST_UNREST * debounce)
         unrest.timer = self._loop.call_at(rest, self._came_to_rest, service)
 
     def _came_to_rest(self, service: str) -> None:
-        looked_at = self._looked_at[service]
-        paths = sorted(path for path in self._unrest.pop(service).paths if has_changed_since(path, looked_at))
-        if paths:
+        del self._unrest[service]
+        watched = self._watched.get(service)
+        if watched is None:
+            return
+        now, before = watched.entries.fingerprint(), watched.seen
+        paths = sorted(path for path in now.keys() | before.keys() if now.get(path) != before.get(path))
+        if paths:  # else a reload has read it meanwhile
+            watched.seen = now
             self._post(FilesChanged(service=service, paths=tuple(paths)))
 
 

@@ -12,15 +12,14 @@ import glob
 import os
 from collections.abc import Iterable
 
-TICK = 0.01
-"""Seconds between two ticks of the slowest kernel clock (CONFIG_HZ=100)."""
+MAX_STEPS = 4096
+"""Path components to follow at most; the kernel gives up after 40 links (path_resolution(7))."""
 
-MAX_LINKS = 40
-"""As many symbolic links as the kernel follows (path_resolution(7))."""
+Fingerprint = dict[str, tuple[int, ...] | None]
 
 
 class WatchList:
-    """The entries that matter for one service. Looks at the file system once, when it is made."""
+    """The entries that matter for one service. Looks for links and folders once, when it is made."""
 
     def __init__(self, files: Iterable[str], globs: Iterable[str] = ()) -> None:
         self.entries: set[str] = set()
@@ -44,30 +43,22 @@ class WatchList:
             return True
         return any(fnmatch.fnmatch(path, pattern) for pattern in self.patterns)
 
-    def changed_since(self, moment: float) -> set[str]:
-        """The entries that changed after a moment of the calendar, in seconds."""
+    def fingerprint(self) -> Fingerprint:
+        """How everything on the list is now; it differs from an earlier one when something changed."""
+        found: Fingerprint = {path: _identity(path)[:2] for path in self.replaceable}
         matches = {path for pattern in self.patterns for path in glob.glob(pattern)}
-        folders = {os.path.dirname(pattern) for pattern in self.patterns}  # to see what has gone
-        return {path for path in self.entries | matches | folders if has_changed_since(path, moment)}
-
-
-def has_changed_since(path: str, moment: float) -> bool:
-    """Whether a directory entry was made, written or removed after the moment, or might have been.
-
-    A ctime is taken from a clock that may be a tick behind.
-    """
-    try:
-        return os.lstat(path).st_ctime > moment - TICK
-    except OSError:
-        return True
+        return found | {path: _identity(path) or None for path in self.entries | matches}
 
 
 def decisive_entries(path: str) -> set[str]:
-    """The file itself and every symbolic link on the way to it, each named by its real folder."""
+    """The file itself and every symbolic link on the way to it, each named by its real folder.
+
+    Of a path that does not exist: the first entry that is missing.
+    """
     found: set[str] = set()
     todo = [part for part in path.split("/") if part]
     here = "/"
-    for _ in range(MAX_LINKS * 64):
+    for _ in range(MAX_STEPS):
         if not todo:
             break
         part = todo.pop(0)
@@ -75,13 +66,24 @@ def decisive_entries(path: str) -> set[str]:
             here = os.path.dirname(here)
             continue
         entry = os.path.join(here, part)
-        if not os.path.islink(entry):
+        try:
+            target = os.readlink(entry)
+        except OSError:
             here = entry
-            continue
+            if os.path.lexists(entry):
+                continue
+            break
         found.add(entry)
-        target = os.readlink(entry)
         todo = [piece for piece in target.split("/") if piece not in ("", ".")] + todo
         if target.startswith("/"):
             here = "/"
     found.add(here)
     return found
+
+
+def _identity(path: str) -> tuple[int, ...]:
+    try:
+        seen = os.lstat(path)
+    except OSError:
+        return ()
+    return (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)

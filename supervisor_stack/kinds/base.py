@@ -31,8 +31,8 @@ class Files(Protocol):
 class Given(msgspec.Struct, frozen=True, kw_only=True):
     """What the user wrote, with absolute paths: the input of every function of a kind.
 
-    `as_root`: the service will run as the superuser. `has_ready`: the user wrote a probe, so that
-    none has to be found.
+    `cwd`: where the service will be started. `as_root`: it will run as the superuser. `has_ready`: the
+    user wrote a probe, so that none has to be found.
     """
 
     name: str

@@ -41,6 +41,8 @@ def learn(given: Given) -> Facts:
             before_start=True,
             # The test would take the descriptors named there for listening sockets and close them.
             without_env=("NGINX",),
+            # Names in `upstream`, `proxy_pass` and the like are looked up once, when the file is read.
+            transient=r"host not found",
             read=reader,
             evidence=complaints,
         ),

@@ -168,6 +168,8 @@ KIND = Kind(
     # are not written, the log goes to stdout.
     env={"UWSGI_RELOADS": "0"},
     # TERM reloads unless die-on-term is set, and then QUIT does (Management.rst). INT stops either way.
+    # Until its master loop is reached uWSGI ignores HUP and TERM, and Python takes INT while it loads
+    # the application (tried): a stop that comes that early is not heard, and ends with the timeout.
     stop_signal="INT",
     stop_timeout=10.0,
     # A graceful reload waits for busy workers, up to worker-reload-mercy, 60 s by default, before it

@@ -111,3 +111,23 @@ def test_changes_of_the_order_count_for_what_starts_later() -> None:
     plan = compare({"app": APP}, [changed(APP, requires=())])
 
     assert plan.retuned == ("app",)
+
+
+def test_a_change_does_not_start_what_was_just_told_to_stop() -> None:
+    history = running()
+    history.ask("stop", "web")
+
+    history.apply(DB, APP, changed(WEB, argv=("web", "--new")))
+    history.exited("web", 0)
+
+    assert history["web"].state is State.STOPPED
+
+
+def test_an_operation_on_a_service_that_is_removed_comes_to_its_end() -> None:
+    history = running()
+    op = history.ask("stop", "web")
+
+    history.apply(DB, APP)
+    history.exited("web", 0)
+
+    assert history.finished[op] == {"web": ""}

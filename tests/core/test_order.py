@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor_stack.core import actions as do
+from supervisor_stack.core import events as ev
 from supervisor_stack.core.state import State
 from supervisor_stack.errors import RefusedError, UnknownServiceError
 from tests.core.histories import CHECK, History, service
@@ -276,3 +277,44 @@ def test_the_state_of_the_stack_follows_its_services() -> None:
         "stopping",
         "stopped",
     ]
+
+
+def test_a_stop_goes_on_when_who_had_to_go_first_is_wanted_again() -> None:
+    history = History(service("a"), service("b", after=("a",)), service("c", "b"))
+    history.ask("start")
+    history.up("a", "b", "c")
+    stop = history.ask("stop")
+    assert history.signals() == [("c", "TERM")]
+
+    history.ask("start", "b")
+
+    assert ("a", "TERM") in history.signals()
+    history.exited("a", 0)
+    assert history.finished[stop]["a"] == ""
+
+
+def test_a_start_of_what_waits_for_a_failed_service_tries_that_one_again_and_waits() -> None:
+    history = History(service("a", restart="never"), service("b", "a"))
+    history.ask("start")
+    history.exited("a", 1)
+
+    op = history.ask("start", "b")
+    assert op not in history.finished
+    history.up("a", "b")
+
+    assert history.finished[op] == {"b": ""}
+
+
+def test_a_spawn_that_fails_after_the_stop_was_asked_does_not_start_again() -> None:
+    history = History(service("a"), service("b", "a"))
+    history.ask("start")
+    history.up("a", "b")
+    history.exited("a", 1)
+
+    history.ask("stop", "a", cascade=True)
+    history.tell(ev.SpawnFailed(service="a", run=2, reason="no memory"))
+    history.exited("b", 0)
+
+    assert history.states() == {"a": State.STOPPED, "b": State.STOPPED}
+    history.later(100.0)
+    assert history["a"].state is State.STOPPED

@@ -13,6 +13,7 @@ from tests.core.histories import CHECK, History, service
 
 PORT_80 = CheckReport(files=("/a.conf",), addresses=(Address(host="127.0.0.1", port=80),))
 PORT_81 = CheckReport(files=("/b.conf",), addresses=(Address(host="127.0.0.1", port=81),))
+WATCH_A = do.WatchFiles(service="web", files=("/a.conf",), debounce=0.3)
 EMERG = ('nginx: [emerg] unknown directive "lisen" in /a.conf:12',)
 
 
@@ -38,19 +39,19 @@ def test_a_cheap_test_comes_before_the_start_and_its_report_is_used() -> None:
     history.spawned("web")
 
     assert history.orders[1:] == [
+        WATCH_A,  # before it reads them
         do.Spawn(service="web", run=1, addresses=PORT_80.addresses),
         do.StartProbe(service="web", run=1, address=PORT_80.addresses[0]),
-        do.WatchFiles(service="web", files=("/a.conf",)),
     ]
 
 
 def test_a_broken_file_at_the_start_fails_without_a_loop_and_heals_with_the_file() -> None:
     history = History(web(config="/a.conf"))
     op = history.ask("start")
-    history.checked("web", ok=False, summary="configuration test failed", evidence=EMERG)
+    history.checked("web", ok=False, final=True, summary="configuration test failed", evidence=EMERG)
     assert history["web"].state is State.FAILED
     assert history.finished[op] == {"web": "configuration test failed"}
-    assert history.orders[-1] == do.WatchFiles(service="web", files=("/a.conf",))
+    assert history.orders[-1] == WATCH_A
 
     history.tell(ev.FilesChanged(service="web", paths=("/a.conf",)))
     history.checked("web", report=PORT_80)
@@ -78,7 +79,7 @@ def test_a_bad_file_signals_nothing_and_stays_in_sight_until_a_good_one_comes() 
     op = history.ask("reload", "web")
 
     orders = history.checked("web", ok=False, summary="configuration test failed", evidence=EMERG)
-    assert orders == []
+    assert orders == [WATCH_A]
     assert history.finished[op] == {"web": "configuration test failed"}
     assert (history["web"].state, history["web"].ready) == (State.RUNNING, True)
     assert (history["web"].rejected, history["web"].rejected_detail) == ("configuration test failed", EMERG)
@@ -190,3 +191,54 @@ def test_a_watch_may_ask_for_a_new_run_instead() -> None:
     history.up("web")
     assert history["web"].run == 2
     assert history["web"].failures == 0
+
+
+def test_a_failed_test_does_not_make_a_service_ready_that_does_not_answer() -> None:
+    history = running()
+    history.ask("reload", "web")
+    history.checked("web", report=PORT_80)
+    history.tell(ev.ReloadFailed(service="web", run=1, reason="answered 500", ready=False))
+
+    history.ask("reload", "web")
+    history.checked("web", ok=False, summary="configuration test failed")
+
+    assert (history["web"].state, history["web"].ready) == (State.RUNNING, False)
+    assert history.stack.state == "degraded"
+    history.ready("web")
+    assert history.stack.state == "running"
+
+
+def test_an_answer_during_a_reload_counts() -> None:
+    history = running()
+    history.ask("reload", "web")
+    history.checked("web", report=PORT_80)
+    history.tell(ev.ReloadFailed(service="web", run=1, reason="answered 500", ready=False))
+    history.ask("reload", "web")
+
+    history.ready("web")
+    history.checked("web", ok=False, summary="configuration test failed")
+
+    assert history["web"].ready
+
+
+def test_files_that_change_during_the_start_are_taken_up_after_it() -> None:
+    history = History(web())
+    history.ask("start")
+    history.checked("web", report=PORT_80)
+    history.spawned("web")
+    history.tell(ev.FilesChanged(service="web", paths=("/a.conf",)))
+
+    orders = history.ready("web")
+
+    assert orders == [do.RunCheck(service="web", run=1)]
+    assert history["web"].state is State.RELOADING
+
+
+def test_a_test_that_could_not_be_run_is_tried_again() -> None:
+    history = History(web())
+    history.ask("start")
+
+    history.checked("web", ok=False, summary="configuration test failed (no memory)")
+
+    assert history.orders[-1] == do.RunCheck(service="web", run=2)
+    assert history["web"].failures == 1

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from supervisor_stack.kinds.mysqld import KIND, learn
+from supervisor_stack.spec import Address
 from tests.kinds.real import free_ports, given_on_disk, run_check, running, wait_for_addresses
-from tests.servers import install_mariadb, program
+from tests.servers import install_mariadb, program, wait_until
 
 
 def write_cnf(folder: Path, port: int, *options: str) -> Path:
@@ -40,14 +41,14 @@ def test_mariadb_listens_and_logs_where_its_file_says(tmp_path: Path) -> None:
     assert not any(path.exists() for path in needed)
     install_mariadb(tmp_path / "data")
     assert all(path.is_dir() for path in needed)
-    with running(KIND, facts, tmp_path) as mariadbd:
-        (tcp, unix) = facts.addresses
-        assert unix.path == f"{tmp_path}/data/mysqld.sock"
-        # The kernel knows a unix socket by the name that was given to bind(2).
-        wait_for_addresses(mariadbd, (tcp, type(unix)(path="mysqld.sock")), tmp_path)
-    assert mariadbd.returncode == 0
+    tcp, unix = facts.addresses
     (log,) = facts.logs
-    assert "ready for connections" in Path(log).read_text()
+    assert unix == Address(path=f"{tmp_path}/data/mysqld.sock")
+    with running(KIND, facts, tmp_path) as mariadbd:
+        # The kernel knows a unix socket by the name that was given to bind(2).
+        wait_for_addresses(mariadbd, (tcp, Address(path="mysqld.sock")), tmp_path)
+        wait_until(lambda: "ready for connections" in Path(log).read_text(), f"{log} tells of readiness")
+    assert mariadbd.returncode == 0
 
 
 def test_the_check_passes_a_good_file_without_touching_the_data_directory(tmp_path: Path) -> None:

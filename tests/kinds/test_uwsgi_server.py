@@ -39,11 +39,8 @@ def workers(pid: int) -> set[int]:
     """
     children = {child.pid for child in psutil.Process(pid).children()}
     # The last handler that each sets: master_loop(), uwsgi_worker_run().
-    return (
-        children
-        if catches(pid, signal.SIGUSR1) and all(catches(c, signal.SIGTERM) for c in children)
-        else set()
-    )
+    obeys = catches(pid, signal.SIGUSR1) and all(catches(child, signal.SIGTERM) for child in children)
+    return children if obeys else set()
 
 
 def catches(pid: int, signum: signal.Signals) -> bool:
@@ -56,11 +53,16 @@ def catches(pid: int, signum: signal.Signals) -> bool:
 
 
 def wait_for_workers(uwsgi: subprocess.Popen[bytes], others_than: set[int]) -> set[int]:
-    """Wait for both workers, and that they are new."""
-    wait_until(
-        lambda: len(workers(uwsgi.pid)) == 2 and not workers(uwsgi.pid) & others_than, "two new workers"
-    )
-    return workers(uwsgi.pid)
+    """Wait until there are two workers, and both are new."""
+    found: set[int] = set()
+
+    def are_new() -> bool:
+        nonlocal found
+        found = workers(uwsgi.pid)
+        return len(found) == 2 and not found & others_than
+
+    wait_until(are_new, f"workers other than {others_than}")
+    return found
 
 
 def test_an_ini_with_daemonize_stays_in_the_foreground_and_survives_two_reloads(tmp_path: Path) -> None:

@@ -95,8 +95,12 @@ def watch_files(service: Service) -> tuple[do.Action, ...]:
     watch = service.spec.watch
     if watch is None:
         return ()
+    files: tuple[str, ...]
+    globs: tuple[str, ...]
     if watch.paths:
-        return (do.WatchFiles(service=service.name, files=watch.paths),)
-    report = service.report
-    files = report.files if report else (service.spec.config,)
-    return (do.WatchFiles(service=service.name, files=files, globs=report.globs if report else ()),)
+        files, globs = watch.paths, ()
+    elif service.report:
+        files, globs = service.report.files, service.report.globs
+    else:
+        files, globs = (service.spec.config,), ()
+    return (do.WatchFiles(service=service.name, files=files, globs=globs, debounce=watch.debounce),)

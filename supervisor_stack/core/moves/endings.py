@@ -49,7 +49,8 @@ def swept(service: Service, event: ev.MembersGone, now: float, chance: float) ->
 
 def after_spawn_failure(service: Service, event: ev.SpawnFailed, now: float, chance: float) -> Step:
     """There is no process, and why."""
-    return fail(service, Ending(event.reason, event.detail, final=event.final), now, chance), ()
+    ending = Ending(event.reason, event.detail, final=event.final)
+    return settle(msgspec.structs.replace(service, ending=ending), now, chance), ()
 
 
 def describe_exit(code: int) -> str:
@@ -94,15 +95,18 @@ def settle(service: Service, now: float, chance: float) -> Service:
     service = msgspec.structs.replace(service, blocked=False)
     if not service.wanted:
         reason = "" if ending.clean else ending.reason
-        return enter(service, State.STOPPED, now, pid=None, again=False, reason=reason, ending=None)
+        detail = () if ending.clean else ending.detail
+        return enter(
+            service, State.STOPPED, now, pid=None, again=False, reason=reason, detail=detail, ending=None
+        )
     if service.again:
         return wait(service, now)
     if ending.clean and (service.spec.type == "task" or service.spec.restart != "always"):
         return enter(service, State.EXITED, now, reason=ending.reason, detail=(), ending=None)
-    return fail(service, ending, now, chance)
+    return _fail(service, ending, now, chance)
 
 
-def fail(service: Service, ending: Ending, now: float, chance: float) -> Service:
+def _fail(service: Service, ending: Ending, now: float, chance: float) -> Service:
     """The run ended as it should not have: again at once, later, or not at all."""
     limit = service.spec.start_limit
     failed_at = restart.within(service.failed_at, limit, now)

@@ -7,7 +7,8 @@ import msgspec
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.moves.base import Step, enter, keep, run, start_probe, terminate, wait, watch_files
-from supervisor_stack.core.moves.endings import fail
+from supervisor_stack.core.moves.endings import settle
+from supervisor_stack.core.moves.reloading import follow
 from supervisor_stack.core.state import NEVER, Ending, Service, State
 
 
@@ -18,12 +19,13 @@ def note_needs(service: Service, event: ev.DependenciesPending, now: float, chan
 
 def begin(service: Service, event: ev.DependenciesReady, now: float, chance: float) -> Step:
     """A new run: first the configuration test, where it is cheap and its report is needed."""
-    run = service.run + 1
+    number = service.run + 1
     started = enter(
         service,
         State.STARTING,
         now,
-        run=run,
+        run=number,
+        stale=False,
         blocked=False,
         ending=None,
         deadline=now + service.spec.start_timeout,
@@ -32,34 +34,38 @@ def begin(service: Service, event: ev.DependenciesReady, now: float, chance: flo
         started=now,
     )
     if service.spec.check and service.spec.check.before_start:
-        return started, (do.RunCheck(service=service.name, run=run),)
-    return started, (do.Spawn(service=service.name, run=run, addresses=service.spec.addresses),)
+        return started, (do.RunCheck(service=service.name, run=number),)
+    spawn = do.Spawn(service=service.name, run=number, addresses=service.spec.addresses)
+    return started, (*watch_files(started), spawn)
 
 
 def spawn_checked(service: Service, event: ev.CheckFinished, now: float, chance: float) -> Step:
     """The test before a start is done: go on, or fail without trying what cannot work."""
     if not event.ok:
         # Watched all the same: the cure is a change of these files.
-        ending = Ending(event.summary, event.evidence, final=True)
-        return fail(service, ending, now, chance), watch_files(service)
+        ending = Ending(event.summary, event.evidence, final=event.final)
+        failed = msgspec.structs.replace(service, ending=ending)
+        return settle(failed, now, chance), watch_files(service)
     service = msgspec.structs.replace(service, report=event.report)
     addresses = event.report.addresses if event.report else service.spec.addresses
-    return service, (do.Spawn(service=service.name, run=service.run, addresses=addresses),)
+    spawn = do.Spawn(service=service.name, run=service.run, addresses=addresses)
+    return service, (*watch_files(service), spawn)
 
 
 def supervise(service: Service, event: ev.Spawned, now: float, chance: float) -> Step:
     """The process exists: ask it whether it is ready, if there is a way to ask."""
     service = msgspec.structs.replace(service, pid=event.pid)
     if service.spec.type == "task":
-        return enter(service, State.RUNNING, now, reason="", detail=()), watch_files(service)
+        return enter(service, State.RUNNING, now, reason="", detail=()), ()
     if service.spec.ready is None:
-        return run(service, now), watch_files(service)
-    return service, (start_probe(service), *watch_files(service))
+        return run(service, now), ()
+    return service, (start_probe(service),)
 
 
 def accept(service: Service, event: ev.BecameReady, now: float, chance: float) -> Step:
-    """It answers: it is of use."""
-    return run(service, now), ()
+    """It answers: it is of use. Files that changed while it started may have been read before that."""
+    service = run(service, now)
+    return follow(service, now) if service.stale else (service, ())
 
 
 def recover(service: Service, event: ev.BecameReady, now: float, chance: float) -> Step:

@@ -1,0 +1,57 @@
+"""What systemd is told of the stack: ready when it has settled once, its state all the time, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+
+from supervisor_stack.core.stack import Stack
+from supervisor_stack.daemon.systemd import Systemd
+
+
+class Herald:
+    """Speaks for one stack."""
+
+    def __init__(self, systemd: Systemd, stack: Stack, loop: asyncio.AbstractEventLoop) -> None:
+        self._systemd = systemd
+        self._stack = stack
+        self._loop = loop
+        self._told_ready = False
+        self._told_stopping = False
+
+    def open(self) -> None:
+        """Begin to ping the watchdog, if the unit has one, and tell the state for the first time."""
+        if self._systemd.watchdog_interval:
+            self._ping(self._systemd.watchdog_interval)
+        self.tell()
+
+    def tell(self) -> None:
+        """Something may have changed."""
+        if self._stack.is_shutting_down and not self._told_stopping:
+            self._told_stopping = True
+            self._systemd.stopping()
+        if not self._told_ready and not self._told_stopping and self._stack.state != "starting":
+            self._told_ready = True
+            self._systemd.ready(self._status())
+        else:
+            self._systemd.status(self._status())
+
+    def begin_reload(self) -> None:
+        """The configuration is being read again."""
+        self._systemd.reloading()
+
+    def end_reload(self) -> None:
+        """And that is done, with whatever result."""
+        self._systemd.ready(self._status())
+
+    def close(self) -> None:
+        """Say nothing more."""
+        self._systemd.close()
+
+    def _status(self) -> str:
+        stack = self._stack
+        return f"{stack.state}: {stack.ready_count} of {len(stack.services)} services ready"
+
+    def _ping(self, interval: float) -> None:
+        # From the loop and from nowhere else: when it is stuck, the pings stop, as they should.
+        self._systemd.ping()
+        self._loop.call_later(interval, self._ping, interval)
