@@ -139,7 +139,10 @@ class Watch(Spec, frozen=True, kw_only=True):
 
 
 class ServiceSpec(Spec, frozen=True, kw_only=True):
-    """One service, complete: everything that is needed to run it and to judge it."""
+    """One service, complete: everything that is needed to run it and to judge it.
+
+    `stop_again`: seconds after which the stop signal is repeated, 0 for never.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -156,6 +159,7 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
     start_timeout: float = 60.0
     stop_timeout: float = 10.0
     stop_signal: str = "TERM"
+    stop_again: float = 0.0
     reload: Reload | None = None
     no_reload: str = "it has no reload_signal"
     ready: ProbeSpec | None = None

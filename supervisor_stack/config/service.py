@@ -18,7 +18,7 @@ from supervisor_stack.kinds import KINDS
 from supervisor_stack.kinds.base import Facts
 from supervisor_stack.spec import Backoff, Log, Reload, ServiceSpec, StartLimit, Watch
 
-_FROM_KIND = ("stop_signal", "stop_timeout", "start_timeout", "final_exits")
+_FROM_KIND = ("stop_signal", "stop_again", "stop_timeout", "start_timeout", "final_exits")
 _FROM_USER = (
     "type", "requires", "wants", "after", "autostart", "restart", "start_timeout", "stop_timeout",
     "stop_signal", "umask", "nice", "oom_score_adj",

@@ -75,6 +75,8 @@ def _start(service: Service) -> Verdict | None:
     if service.is_fulfilled:
         return Verdict()
     match service.state:
+        case State.RUNNING if service.spec.type == "service":
+            return Verdict(f"it runs and does not answer: {service.reason}", service.rejected_detail)
         case State.EXITED:
             return Verdict() if service.spec.type == "task" else Verdict(service.reason, service.detail)
         case State.FAILED:

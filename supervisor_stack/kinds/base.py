@@ -63,7 +63,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of server. Durations are seconds.
 
     `binaries`: names to look for on PATH, best first. `learn` reads the service's configuration.
-    `reload` None comes with `no_reload`, the reason. `final_exits`: exit statuses that a restart
+    `stop_again`: seconds after which the stop signal is repeated, where one that comes too early is
+    lost. `reload` None comes with `no_reload`, the reason. `final_exits`: exit statuses that a restart
     cannot cure, and what each means.
     """
 
@@ -72,6 +73,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     learn: Callable[[Given], Facts]
     env: dict[str, str] = {}
     stop_signal: str = "TERM"
+    stop_again: float = 0.0
     stop_timeout: float = 10.0
     start_timeout: float = 60.0
     reload: Reload | None = None

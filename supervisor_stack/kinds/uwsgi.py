@@ -169,8 +169,10 @@ KIND = Kind(
     env={"UWSGI_RELOADS": "0"},
     # TERM reloads unless die-on-term is set, and then QUIT does (Management.rst). INT stops either way.
     # Until its master loop is reached uWSGI ignores HUP and TERM, and Python takes INT while it loads
-    # the application (tried): a stop that comes that early is not heard, and ends with the timeout.
+    # the application (tried): a stop that comes that early is not heard, so it is said again. A second
+    # INT means the same as the first.
     stop_signal="INT",
+    stop_again=0.5,
     stop_timeout=10.0,
     # A graceful reload waits for busy workers, up to worker-reload-mercy, 60 s by default, before it
     # re-executes and loads the application: that has to fit in.

@@ -242,3 +242,14 @@ def test_a_test_that_could_not_be_run_is_tried_again() -> None:
 
     assert history.orders[-1] == do.RunCheck(service="web", run=2)
     assert history["web"].failures == 1
+
+
+def test_a_start_of_what_runs_and_does_not_answer_says_so() -> None:
+    history = running()
+    history.ask("reload", "web")
+    history.checked("web", report=PORT_80)
+    history.tell(ev.ReloadFailed(service="web", run=1, reason="answered 500", ready=False))
+
+    op = history.ask("start", "web")
+
+    assert history.finished[op] == {"web": "it runs and does not answer: answered 500"}

@@ -295,3 +295,29 @@ def test_a_dependent_that_crashes_meanwhile_waits_for_what_it_needs() -> None:
     history.up("db")
 
     assert history["app"].state is State.STARTING
+
+
+def test_a_stop_signal_that_may_be_lost_is_repeated_until_the_time_is_up() -> None:
+    history = running(stop_again=0.5, stop_timeout=1.2)
+    history.ask("stop", "app")
+
+    history.later(0.5)
+    history.later(0.5)
+    assert history.signals() == [("app", "TERM")] * 3
+    history.later(0.2)
+
+    assert history.orders[-1] == do.Sweep(service="app", run=1)
+
+
+def test_a_hopeless_run_is_not_waited_for_and_its_own_words_say_why() -> None:
+    history = History(service("app"))
+    history.ask("start")
+    history.spawned("app")
+
+    history.tell(ev.ProbeFailed(service="app", run=1, answer="no application", hopeless=True))
+    assert history.signals() == [("app", "TERM")]
+    words = ("Traceback:", "ModuleNotFoundError: No module named 'br_api'", "spawned worker 1")
+    history.exited("app", 0, last_words=words)
+
+    assert history["app"].reason == "no application: ModuleNotFoundError: No module named 'br_api'"
+    assert history["app"].failures == 1

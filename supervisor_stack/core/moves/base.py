@@ -60,11 +60,17 @@ def terminate(service: Service, now: float) -> Step:
 
     uWSGI's workers and Redis's saving child misread a signal that was meant for their parent.
     """
-    deadline = now + service.spec.stop_timeout
-    leaving = enter(service, State.STOPPING, now, ready=False, stale=False, deadline=deadline)
+    leaving = enter(service, State.STOPPING, now, ready=False, stale=False)
+    leaving = msgspec.structs.replace(leaving, deadline=next_stop_deadline(leaving, now))
     if service.pid is None:
         return leaving, quiet(service)
     return leaving, (*quiet(service), *stop_signals(service))
+
+
+def next_stop_deadline(service: Service, now: float) -> float:
+    """When a stopping service gets its signal again, or has used up its time."""
+    patience = service.since + service.spec.stop_timeout
+    return min(patience, now + service.spec.stop_again) if service.spec.stop_again else patience
 
 
 def stop_signals(service: Service) -> tuple[do.Action, ...]:

@@ -30,15 +30,12 @@ def after_exit(service: Service, event: ev.ProcessExited, now: float, chance: fl
 def after_stop(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
     """The main process is gone because it was told to."""
     ending = service.ending or Ending(describe_exit(event.code), clean=True)
-    words = event.last_words
-    if ending.unexplained and words:
-        ending = Ending(f"{ending.reason}: {telling_line(words)}", excerpt(words))
-    return _clear(service, ending, event, now, chance)
+    return _clear(service, _explain(ending, event), event, now, chance)
 
 
 def after_kill(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
     """SIGKILL reached the main process; the others may still be on their way."""
-    service = _record(service, service.ending or Ending(service.reason), now)
+    service = _record(service, _explain(service.ending or Ending(service.reason), event), now)
     return (service, ()) if event.leftovers else (settle(service, now, chance), ())
 
 
@@ -58,6 +55,13 @@ def describe_exit(code: int) -> str:
     if code >= 0:
         return f"exit status {code}"
     return f"killed by SIG{SIGNAL_NAMES[-code]}" if -code in SIGNAL_NAMES else f"killed by signal {-code}"
+
+
+def _explain(ending: Ending, event: ev.ProcessExited) -> Ending:
+    """With the run's own words, where the reason alone says too little."""
+    if not ending.unexplained or not event.last_words:
+        return ending
+    return Ending(f"{ending.reason}: {telling_line(event.last_words)}", excerpt(event.last_words))
 
 
 def _judge(service: Service, event: ev.ProcessExited) -> Ending:

@@ -6,7 +6,15 @@ import msgspec
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.moves.base import KILL_TIMEOUT, Step, enter, keep, stop_signals, terminate
+from supervisor_stack.core.moves.base import (
+    KILL_TIMEOUT,
+    Step,
+    enter,
+    keep,
+    next_stop_deadline,
+    stop_signals,
+    terminate,
+)
 from supervisor_stack.core.moves.endings import settle
 from supervisor_stack.core.state import Service, State
 
@@ -30,7 +38,9 @@ def settle_unborn(service: Service, event: ev.RunEvent, now: float, chance: floa
 
 
 def kill(service: Service, event: ev.DeadlinePassed, now: float, chance: float) -> Step:
-    """It did not leave in time."""
+    """It did not leave in time, or not yet: a signal that came too early may have been lost."""
+    if now < service.since + service.spec.stop_timeout:
+        return keep(service, deadline=next_stop_deadline(service, now))[0], stop_signals(service)
     told = f"did not stop within {service.spec.stop_timeout:g} s of SIG{service.spec.stop_signal}: killed"
     service = enter(service, State.KILLING, now, reason=told, deadline=now + KILL_TIMEOUT)
     return service, (do.Sweep(service=service.name, run=service.run),)
