@@ -34,7 +34,7 @@ RunCommand = Callable[[tuple[str, ...], float], Awaitable[tuple[int, str]]]
 FIRST_PAUSE: Final = 0.002
 GROWTH: Final = 1.5
 EAGER_TIME: Final = 1.0
-EAGER_PAUSE: Final = 0.05
+EAGER_PAUSE: Final = 0.01
 
 
 async def _connected(_connection: Connection, _spec: ProbeSpec) -> str:
