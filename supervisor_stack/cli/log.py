@@ -55,7 +55,7 @@ class Log:
         lines: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING_LINES)
         self._listener = QueueListener(lines, handler)
         self._listener.start()
-        logging.basicConfig(level=level.upper(), handlers=[_Dropping(lines)])
+        logging.basicConfig(level=level.upper(), format="%(message)s", handlers=[_Dropping(lines)])
 
     def close(self) -> None:
         """Write what is waiting, but not for ever; the thread ends with the process."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import grp
 import logging
 import os
 import random
 import signal
 from collections.abc import MutableMapping
 from pathlib import Path
-
-import zmq
+from typing import TYPE_CHECKING
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
-from supervisor_stack.daemon import sockets
 from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.herald import Herald
@@ -30,6 +27,9 @@ from supervisor_stack.daemon.systemd import Systemd
 from supervisor_stack.daemon.watch import FileWatcher
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import StackSpec
+
+if TYPE_CHECKING:
+    from supervisor_stack.daemon.control import Control
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +65,9 @@ class Daemon:
             environ,
         )
         self._engine.perform = self._performer
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._events = self._bind(zmq.PUB, spec.control.events)
+        self._control: Control | None = None
         status = StatusReader(spec, stack, self._watcher.watching, loop.time())
         self._server = Server(self._engine, self, spec.control.events, status, wall)
-        control = self._bind(zmq.ROUTER, spec.control.socket)
-        self._router = sockets.Router(control, loop, self._server.receive)
         self._herald = Herald(systemd, stack, loop)
         self._rereader = Rereader(
             spec, self._engine, self._herald, environ, self._server.next_operation, self._applied
@@ -87,20 +84,27 @@ class Daemon:
             op = self._server.next_operation()
             self._engine.request(lambda now: self._engine.stack.start(op, names, now).actions)
         self._herald.open()
+        problem = self._open_control()
         await self._ended
         self._watcher.close()
-        self._router.close()
-        self._events.close()
-        self._context.term()
+        if self._control:
+            self._control.close()
         self._herald.close()
         log.info("stack %s: everything is down", self._spec.name)
+        if problem:
+            raise problem
 
-    def _bind(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
-        group = self._spec.control.group
-        socket = sockets.bind(self._context, kind, endpoint, 0o660 if group else 0o600)
-        if group:
-            os.chown(endpoint.removeprefix("ipc://"), -1, grp.getgrnam(group).gr_gid)
-        return socket
+    def _open_control(self) -> SpawnError | None:
+        """Listen for requests. The services are on their way already: importing ZeroMQ takes 10 ms."""
+        from supervisor_stack.daemon.control import Control
+
+        try:
+            self._control = Control(self._spec.control, self._loop, self._server.receive)
+        except SpawnError as error:
+            log.error("%s; what nobody can talk to is of no use: stopping all services", error.message)
+            self._engine.request(lambda now: self._engine.stack.shut_down(0, now).actions)
+            return error
+        return None
 
     def _listen_to_signals(self) -> None:
         for each in STOPS:
@@ -149,11 +153,13 @@ class Daemon:
 
     def reply(self, identity: bytes, frames: list[bytes]) -> None:
         """To one client."""
-        self._router.send(identity, frames)
+        if self._control:
+            self._control.reply(identity, frames)
 
     def send_notice(self, frames: list[bytes]) -> None:
-        """To all subscribers; one that does not read loses it, and sees the gap in the numbers."""
-        self._events.send_multipart(frames, zmq.NOBLOCK)
+        """To all subscribers, once there can be any."""
+        if self._control:
+            self._control.send_notice(frames)
 
 
 def run(spec: StackSpec, environ: MutableMapping[str, str]) -> None:

@@ -143,18 +143,15 @@ class Performer:
         notify = self._notifications.open(spec.name) if spec.ready and spec.ready.type == "notify" else ""
         path = capture.log_path(self._log_dir, spec.name)
         marks = tuple(capture.mark(each) for each in (path, *self._error_logs(spec)))
-        chain = launch.chain(spec)
-        who = launch.Identity() if chain else launch.identity(spec)
         output = capture.open_output(spec.log, path)
         try:
             process = self._processes.spawn(
-                (*chain, *spec.argv),
+                (*launch.chain(spec), *spec.argv),
                 lambda process: self._exited(spec.name, run, process),
                 env=launch.environment(spec, self._environ, run, notify),
                 cwd=spec.cwd,
                 stdout=output,
                 umask=-1 if spec.umask is None else spec.umask,
-                **who._asdict(),
             )
         finally:
             os.close(output)

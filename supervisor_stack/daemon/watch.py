@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ARM_DELAY = 0.3
+"""Seconds from a wish to its watches. Importing watchdog takes 60 ms of the interpreter, which the
+service that is just being started should not wait for; what changes until then is found by comparing."""
+
 LONGEST_UNREST = 10
 """How many times the debounce a stream of changes may go on before it is acted upon all the same."""
 
@@ -51,13 +55,14 @@ class FileWatcher:
         self._loop = loop
         self._watched: dict[str, Watched] = {}
         self._unrest: dict[str, Unrest] = {}
+        self._arming: asyncio.TimerHandle | None = None
         self._folders = Folders(self._changed_in_thread)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
 
     def watch(self, service: str, files: Iterable[str], globs: Iterable[str], debounce: float) -> None:
         """Watch these for the service, and no others. What they are now is what it is about to read."""
         self._watched[service] = Watched(WatchList(files, globs), debounce)
-        self._arm(service)
+        self._arm_soon()
 
     def forget(self, services: Container[str]) -> None:
         """Watch nothing any more for all but these services."""
@@ -65,7 +70,7 @@ class FileWatcher:
         for service in gone:
             del self._watched[service]
         if gone:
-            self._arm("")
+            self._arm_soon()
 
     def watching(self, service: str) -> tuple[str, ...]:
         """The folders that are watched for a service."""
@@ -76,16 +81,21 @@ class FileWatcher:
         self._thread.submit(self._folders.close)
         self._thread.shutdown(wait=True)
 
-    def _arm(self, service: str) -> None:
+    def _arm_soon(self) -> None:
+        if self._arming is None:
+            self._arming = self._loop.call_later(ARM_DELAY, self._arm)
+
+    def _arm(self) -> None:
+        self._arming = None
         folders = {folder for watched in self._watched.values() for folder in watched.entries.folders}
         armed = self._thread.submit(self._folders.watch_only, folders)
-        armed.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._catch_up, service))
+        armed.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._catch_up))
 
-    def _catch_up(self, service: str) -> None:
+    def _catch_up(self) -> None:
         """See what changed before the watches were there."""
-        watched = self._watched.get(service)
-        if watched and watched.entries.fingerprint() != watched.seen:
-            self._stir(service, watched.debounce)
+        for service, watched in self._watched.items():
+            if watched.entries.fingerprint() != watched.seen:
+                self._stir(service, watched.debounce)
 
     def _changed_in_thread(self, path: str) -> None:
         self._loop.call_soon_threadsafe(self._changed, path)
