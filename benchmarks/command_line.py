@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import machine, row
+from benchmarks.peers import installed, running
 from tests.stack import RunningStack
 
 
@@ -43,6 +44,11 @@ def main() -> None:
         for _ in range(runs):
             for name, argv in commands.items():
                 figures[name].append(wall(argv, stack.env))
+    for name in installed():
+        with tempfile.TemporaryDirectory() as folder, running(name, Path(folder), "sleep 100000") as status:
+            time.sleep(2)  # they do not tell when they can be asked
+            argv = [*status, "app"] if name == "supervisord" else status
+            figures[f"status of {name}"] = [wall(argv, dict(os.environ)) for _ in range(runs)]
     for name, values in figures.items():
         row(name, values)
 

@@ -3,11 +3,13 @@
     python -m benchmarks.restart_latency [KILLS]
 
 The service is a shell that writes one byte to a FIFO as its first act; the clock stops when the byte
-is there. The bare loop does nothing but start again what died, on the same pidfd mechanism.
+is there. The bare loop does nothing but start again what died, on the same pidfd mechanism. With
+PEERS (see peers.py) supervisord and circus do the same, with fewer kills since they take longer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,9 +19,10 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import machine, row
+from benchmarks.peers import installed, running
 from tests.stack import RunningStack
 
-SCRIPT = "echo >{fifo}; exec sleep 100000"
+SCRIPT = "echo $$ >{fifo}; exec sleep 100000"
 
 LOOP = """
 import asyncio, os, subprocess, sys
@@ -45,11 +48,14 @@ class Births:
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self._fd = os.open(path, os.O_RDWR)
+        self.pid = 0
 
     def wait(self) -> float:
         """Block until the next run has begun; returns when that was."""
-        os.read(self._fd, 1)
-        return time.monotonic()
+        written = os.read(self._fd, 64)
+        at = time.monotonic()
+        self.pid = int(written.split()[-1])
+        return at
 
 
 def kill(pid: int, births: Births) -> float:
@@ -94,6 +100,21 @@ def under_a_bare_loop(folder: Path, kills: int) -> list[float]:
     return figures
 
 
+def under_a_peer(name: str, folder: Path, kills: int) -> list[float]:
+    """With supervisord or circus. A child that lived for less than their patience would wait longer."""
+    fifo = folder / "births"
+    births = Births(fifo)
+    with running(name, folder, SCRIPT.format(fifo=fifo)):
+        births.wait()
+        figures = []
+        for _ in range(kills):
+            time.sleep(0.1)
+            figures.append(kill(births.pid, births))
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(births.pid, signal.SIGKILL)  # a peer that had to be killed leaves it behind
+    return figures
+
+
 def main() -> None:
     """Measure both, one after the other."""
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 200
@@ -101,6 +122,9 @@ def main() -> None:
     for name, measure in (("stackd", under_stackd), ("bare Python loop", under_a_bare_loop)):
         with tempfile.TemporaryDirectory() as folder:
             row(f"SIGKILL to next run, {name}", measure(Path(folder), kills))
+    for name in installed():
+        with tempfile.TemporaryDirectory() as folder:
+            row(f"SIGKILL to next run, {name}", under_a_peer(name, Path(folder), max(kills // 10, 5)))
 
 
 if __name__ == "__main__":
