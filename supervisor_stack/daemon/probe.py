@@ -31,10 +31,10 @@ RunCommand = Callable[[tuple[str, ...], float], Awaitable[tuple[int, str]]]
 # Most services are ready within a second, and what is asked until then is mostly refused at once, at a
 # cost of some 0.1 ms. So the first second is asked eagerly: readiness is noticed a few ms after the
 # fact, and every dependent starts that much earlier. Later it is asked every `interval`.
-FIRST_PAUSE: Final = 0.002
-GROWTH: Final = 1.5
+FIRST_PAUSE: Final = 0.001
+GROWTH: Final = 1.3
 EAGER_TIME: Final = 1.0
-EAGER_PAUSE: Final = 0.01
+EAGER_PAUSE: Final = 0.005
 
 
 async def _connected(_connection: Connection, _spec: ProbeSpec) -> str:
