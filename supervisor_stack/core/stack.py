@@ -20,6 +20,7 @@ from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.graph import Graph
 from supervisor_stack.core.health import Health, StackState
+from supervisor_stack.core.news import publish
 from supervisor_stack.core.operations import Operations, Verb
 from supervisor_stack.core.plan import Plan, compare
 from supervisor_stack.core.rules import step
@@ -254,7 +255,7 @@ class Stack:
         self._health.change(before, after)
         self._note_lookers(before, after)
         self._forget_retired(after.name)
-        return [*orders, *_publish(before, after, event, now), *self._operations.conclude(after)]
+        return [*orders, *publish(before, after, event, now), *self._operations.conclude(after)]
 
     # Effects along the graph.
 
@@ -338,28 +339,3 @@ def _is_hopeless(service: Service) -> bool:
     if service.state in (State.FAILED, State.STOPPED):
         return True
     return service.blocked or (service.state is State.EXITED and not service.is_fulfilled)
-
-
-def _publish(before: Service, after: Service, event: ev.Event, now: float) -> list[do.Action]:
-    """News for subscribers: what a person would call a change."""
-    seen = (before.state, before.wanted, before.ready, before.rejected, before.run, before.pid)
-    if seen == (after.state, after.wanted, after.ready, after.rejected, after.run, after.pid):
-        return []
-    verdict = before.state is State.RELOADING and after.state is State.RUNNING
-    rejected = after.rejected if verdict else ""
-    detail = after.rejected_detail if rejected else after.detail
-    told = () if rejected else before.detail
-    return [
-        do.Publish(
-            service=after.name,
-            event=type(event).__name__,
-            state=after.state,
-            previous=before.state,
-            wanted="running" if after.wanted else "stopped",
-            run=after.run,
-            pid=after.pid,
-            at=now,
-            reason=rejected or after.reason,
-            detail=() if detail == told else detail,
-        )
-    ]
