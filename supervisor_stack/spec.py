@@ -57,7 +57,6 @@ class ProbeSpec(Spec, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     interval: float = 1.0
     timeout: float = 5.0
-    failures: int = 3
 
 
 class Backoff(Spec, frozen=True, kw_only=True):

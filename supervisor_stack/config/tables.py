@@ -124,7 +124,7 @@ class ProbeTable(Table, frozen=True):
             Meta(ge=1, le=1000),
             key(
                 "Not supported yet. How many wrong answers in a row count as one.",
-                default=_PROBE.failures,
+                default=3,
                 example=3,
             ),
         ]

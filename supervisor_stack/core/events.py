@@ -39,9 +39,7 @@ class RestartRequested(Event, frozen=True):
 
 
 class ReloadRequested(Event, frozen=True):
-    """The service is to take up its changed configuration; `cause` says who or what asked."""
-
-    cause: str = ""
+    """The service is to take up its changed configuration."""
 
 
 class ResetRequested(Event, frozen=True):

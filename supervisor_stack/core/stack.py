@@ -109,7 +109,7 @@ class Stack:
             if service.state not in (State.RUNNING, State.RELOADING) or service.is_leaving:
                 detail = (f"{name} is {service.state}" + (f": {service.reason}" if service.reason else ""),)
                 raise RefusedError(f"cannot reload {name}: it is not running", detail)
-        requests = [ev.ReloadRequested(service=name, cause="request") for name in named]
+        requests = [ev.ReloadRequested(service=name) for name in named]
         return self._operate(op, "reload", named, requests, now)
 
     def reset(self, names: Iterable[str], now: float) -> list[do.Action]:

@@ -114,18 +114,17 @@ def test_nothing_is_posted_after_stop() -> None:
 
 def test_an_attempt_under_way_is_given_up_by_stop() -> None:
     async def attempt() -> None:
-        gone = asyncio.Event()
+        came, gone = asyncio.Event(), asyncio.Event()
 
         async def talk(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            came.set()
             await reader.read()
             gone.set()
 
-        async with peer(talk) as address, prober() as (asker, events):
-            asker.start("web", 3, ProbeSpec(type="tcp", timeout=60), address, outcomes([]))
-            await events.get()
-            gone.clear()
+        async with peer(talk) as address, prober() as (asker, _events):
             asker.start("web", 3, ProbeSpec(type="mysql", timeout=60), address, outcomes([]))
-            await asyncio.sleep(0.02)
+            await asyncio.wait_for(came.wait(), 10)
+            assert not gone.is_set()
             asker.stop("web")
             await asyncio.wait_for(gone.wait(), 10)
 
@@ -136,10 +135,9 @@ def test_a_new_run_takes_the_place_of_the_old_one() -> None:
     async def attempt() -> list[Event]:
         async with peer(greets(b"")) as silent, prober() as (asker, events):
             asker.start("web", 2, ProbeSpec(type="http", timeout=60), silent, outcomes([(0, "")]))
-            await asyncio.sleep(0.01)
             asker.start("web", 3, EXEC, None, outcomes([(0, "")]))
-            await asyncio.sleep(0.05)
-            return [events.get_nowait() for _ in range(events.qsize())]
+            first = await asyncio.wait_for(events.get(), 10)
+            return [first, *(events.get_nowait() for _ in range(events.qsize()))]
 
     assert asyncio.run(attempt()) == [READY]
 

@@ -358,3 +358,44 @@ def open_descriptors(stack: RunningStack) -> int:
 
 def _sleeping(stack: RunningStack) -> set[str]:
     return {shlex.join(process.cmdline()).removeprefix("sleep ") for process in stack.descendants()}
+
+
+TELL_READY = """
+import os, socket, time
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+    told.connect(os.environ["NOTIFY_SOCKET"])
+    told.send(b"STATUS=loading the model")
+    while not os.path.exists("go"):
+        time.sleep(0.005)
+    told.send(b"READY=1")
+time.sleep(1000)
+"""
+
+
+def test_a_service_that_tells_by_itself_is_ready_when_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(TELL_READY)
+    toml = f"[services.app]\ncommand = ['{sys.executable}', 'app.py']\nready = {{type = 'notify'}}"
+    with RunningStack(tmp_path, toml) as stack:
+        wait_until(lambda: stack.service("app").reason == "loading the model", "its status is shown")
+        assert stack.service("app").state == "starting"
+        (tmp_path / "go").touch()
+
+        assert stack.until_state("app", "running").ready
+
+
+def test_a_service_without_a_log_leaves_none(tmp_path: Path) -> None:
+    with RunningStack(tmp_path, f"[services.app]\n{SLEEP}\nlog = {{to = 'null'}}") as stack:
+        stack.until_up()
+
+        assert str(Path(f"/proc/{stack.pid_of('app')}/fd/1").readlink()) == "/dev/null"
+        assert list(stack.log_dir.iterdir()) == []
+
+
+def test_the_environment_file_is_read_and_env_wins(tmp_path: Path) -> None:
+    (tmp_path / "app.env").write_text("COLOUR=blue\nSIZE='very large'\n")
+    toml = f"[services.app]\n{SLEEP}\nenv_file = 'app.env'\nenv = {{COLOUR = 'green'}}"
+    with RunningStack(tmp_path, toml) as stack:
+        stack.until_up()
+        environ = Path(f"/proc/{stack.pid_of('app')}/environ").read_bytes().split(b"\0")
+
+        assert {b"COLOUR=green", b"SIZE=very large"} < set(environ)

@@ -12,7 +12,7 @@ from tests.kinds.given import PROJECT, given
 
 INI = f"{PROJECT}/uwsgi.ini"
 UWSGI = "/usr/local/bin/uwsgi"
-VENV = "/root/.virtualenvs/br_api/bin"
+VENV = "/home/project/.virtualenvs/br_api/bin"
 
 
 def learnt(text: str, *args: str) -> Facts:
