@@ -6,7 +6,7 @@ import inspect
 from collections import defaultdict
 
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.rules import IGNORED, RULES
+from supervisor_stack.core.rules import IGNORED, RULES, SUCCESSION, Rule
 from supervisor_stack.core.state import ACTIVE, DOWN, State
 
 MEANING = {
@@ -14,7 +14,7 @@ MEANING = {
     State.WAITING: "wanted, and what it needs is not ready; `reason` names it",
     State.STARTING: "its configuration test or its process runs, and it is not ready yet",
     State.RUNNING: "its process runs; `ready` tells whether it answers",
-    State.RELOADING: "running, and taking up a changed configuration",
+    State.RELOADING: "running, and taking up a changed configuration, or a successor is being started",
     State.STOPPING: "it got its stop signal and is expected to leave",
     State.KILLING: "SIGKILL was sent to what is left of it",
     State.BACKOFF: "it failed and is tried again at `next_retry`",
@@ -52,11 +52,12 @@ def _diagram() -> str:
 
 def _section(state: State) -> str:
     rules = [(event, rule) for (at, event), rule in RULES.items() if at == state]
-    lines = [f"\n## {state}\n", "| on | does | may lead to |", "|---|---|---|"]
-    for event, rule in rules:
-        does = (inspect.getdoc(rule.move) or "").split("\n", maxsplit=1)[0]
-        to = ", ".join(sorted(rule.to - {state})) or "-"
-        lines.append(f"| {event.__name__} | {does} | {to} |")
+    lines = [f"\n## {state}\n", *_table(state, rules)]
+    if state is State.RELOADING:
+        lines.append(
+            "\nAnd when the fact is about the successor, a run that is being started beside the present one:\n"
+        )
+        lines += _table(state, list(SUCCESSION.items()))
     why: dict[str, list[type[ev.Event]]] = defaultdict(list)
     for (at, event), reason in IGNORED.items():
         if at == state:
@@ -66,6 +67,15 @@ def _section(state: State) -> str:
         f"- {', '.join(event.__name__ for event in events)}: {reason}" for reason, events in why.items()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _table(state: State, rules: list[tuple[type[ev.Event], Rule]]) -> list[str]:
+    lines = ["| on | does | may lead to |", "|---|---|---|"]
+    for event, rule in rules:
+        does = (inspect.getdoc(rule.move) or "").split("\n", maxsplit=1)[0]
+        to = ", ".join(sorted(rule.to - {state})) or "-"
+        lines.append(f"| {event.__name__} | {does} | {to} |")
+    return lines
 
 
 if __name__ == "__main__":

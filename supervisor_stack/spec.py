@@ -17,11 +17,15 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Address(Spec, frozen=True, kw_only=True):
-    """A listening address: TCP host and port, or the path of a unix socket."""
+    """A listening address: TCP host and port, or the path of a unix socket.
+
+    `dual`: of the IPv6 wildcard, that it takes IPv4 as well (IPV6_V6ONLY off, ipv6(7)).
+    """
 
     host: str = ""
     port: int = 0
     path: str = ""
+    dual: bool = False
 
     def __str__(self) -> str:
         if self.path:
@@ -38,13 +42,17 @@ class Address(Spec, frozen=True, kw_only=True):
         return Address(host=loopback[self.host], port=self.port)
 
 
-ProbeType = Literal["notify", "tcp", "unix", "http", "mysql", "redis", "uwsgi", "exec"]
+ProbeType = Literal["notify", "tcp", "unix", "http", "mysql", "redis", "uwsgi", "exec", "hangup", "process"]
+"""`hangup`: connects, says nothing, closes its side and waits for the server to do the same; leaves no
+trace in a web server's logs. `process`: only looks whether the main process was stopped (SIGSTOP)."""
 
 
 class ProbeSpec(Spec, frozen=True, kw_only=True):
     """How to find out whether a service answers its own protocol.
 
-    `address` None means: the first address that the service's own configuration test reported.
+    `address` None means: the first address that the service's own configuration test reported. Of an
+    `alive` probe: so many `failures` in a row make a service count as hung, and with `any_answer` an
+    answer that says "not now" (Redis that loads, a server that is full) counts as a sign of life.
     """
 
     type: ProbeType
@@ -57,6 +65,8 @@ class ProbeSpec(Spec, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     interval: float = 1.0
     timeout: float = 5.0
+    failures: int = 3
+    any_answer: bool = False
 
 
 class Backoff(Spec, frozen=True, kw_only=True):
@@ -83,12 +93,19 @@ class Precondition(Spec, frozen=True, kw_only=True):
 
 
 class CheckReport(Spec, frozen=True, kw_only=True):
-    """What a service's own configuration test told about its configuration."""
+    """What a service's own configuration test told about its configuration.
+
+    `hold`: those of `addresses` that stackd can hold for it. `problems`: what the service accepts and
+    stackd cannot work with. `pid_file`: where the main process writes its number, empty for nowhere.
+    """
 
     files: tuple[str, ...] = ()
     globs: tuple[str, ...] = ()
     addresses: tuple[Address, ...] = ()
+    hold: tuple[Address, ...] = ()
     logs: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    pid_file: str = ""
 
 
 class Check(Spec, frozen=True, kw_only=True):
@@ -123,6 +140,57 @@ class Reload(Spec, frozen=True, kw_only=True):
     failure: str = ""
 
 
+class Hold(Spec, frozen=True, kw_only=True):
+    """Listening sockets that stackd keeps open for a service and lends to each of its runs.
+
+    `lend`: how a run takes them over. `nginx`: by the variable NGINX; `address`: it looks among its
+    descriptors for the address that it wants; `systemd`: by LISTEN_FDS (sd_listen_fds(3)).
+    `addresses` None: those that its configuration test reports. `handover`: a new run may begin while
+    processes of the last one still serve. `retire_signal`: makes processes that have lost their main
+    process finish and leave; empty when they do so by themselves. `mode`, `user`, `group`: of the files
+    of unix sockets. `free_bind`: also at an address that this machine does not have yet (ip(7)).
+    `defer_accept`: seconds for which a TCP client that says nothing is kept from the service (tcp(7)).
+    """
+
+    lend: Literal["nginx", "address", "systemd"]
+    addresses: tuple[Address, ...] | None = None
+    handover: bool = False
+    retire_signal: str = ""
+    mode: int = 0o666
+    user: str = ""
+    group: str = ""
+    free_bind: bool = False
+    defer_accept: int = 0
+
+
+class Fifo(Spec, frozen=True, kw_only=True):
+    """A pipe that the main process reads orders from. `{run}` in `path` is the number of the run.
+
+    `option` tells the service to make it there, in a folder that has to be there and to belong to `user`
+    (a name or a number; empty: whom the service runs as); empty when its configuration does. `stop`: the
+    order to finish what it is doing and leave. `remind`: a signal for those children of the main process
+    that catch it, when the order is repeated: they may have been too young to hear of it.
+    """
+
+    path: str
+    option: str = ""
+    user: str = ""
+    stop: str = "q"
+    remind: str = ""
+
+
+class PrivateSocket(Spec, frozen=True, kw_only=True):
+    """A unix socket of a run's own, where it can be asked apart from others that serve beside it.
+
+    `{run}` in `path` is the number of the run; the folder is that of its pipe. `option` tells the service
+    to listen there too. `speaks`: the type of a probe that asks there, in place of the ready probe's.
+    """
+
+    path: str
+    option: str
+    speaks: ProbeType
+
+
 class Log(Spec, frozen=True, kw_only=True):
     """Where stdout and stderr of a service go."""
 
@@ -140,7 +208,14 @@ class Watch(Spec, frozen=True, kw_only=True):
 class ServiceSpec(Spec, frozen=True, kw_only=True):
     """One service, complete: everything that is needed to run it and to judge it.
 
-    `stop_again`: seconds after which the stop signal is repeated, 0 for never.
+    `stop_again`: seconds after which the stop signal is repeated, 0 for never. `stop_when_ready`: it must
+    not be told to stop while it starts. `kill`: whether SIGKILL may end a stop that takes too long.
+    `stop_refusal`: a regular expression for the lines of its logs that say that it does not obey its stop
+    signal. `fifo`: asked to stop by this first, where there is one. `private`: where a run is asked by
+    itself. `final_exits`, `wish_exits`: exit statuses that no restart cures, and those by which it asks
+    for one. `notify`: give it a notify socket also when its ready probe is another. `parent_variable`:
+    where in its environment it looks for the number of its parent. `copy`: how a copy of its
+    configuration is made that stands in for files that are broken; empty for not at all.
     """
 
     name: str
@@ -153,20 +228,32 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
     after: tuple[str, ...] = ()
     autostart: bool = True
     restart: Literal["always", "on-failure", "never"] = "always"
+    on_dependency_crash: Literal["hold", "restart"] = "hold"
     backoff: Backoff = Backoff()
     start_limit: StartLimit = StartLimit()
     start_timeout: float = 60.0
     stop_timeout: float = 10.0
     stop_signal: str = "TERM"
     stop_again: float = 0.0
+    stop_when_ready: bool = False
+    stop_refusal: str = ""
+    kill: bool = True
+    fifo: Fifo | None = None
+    private: PrivateSocket | None = None
     reload: Reload | None = None
     no_reload: str = "it has no reload_signal"
     ready: ProbeSpec | None = None
+    alive: ProbeSpec | None = None
+    notify: bool = False
+    parent_variable: str = ""
+    hold: Hold | None = None
+    copy: Literal["", "nginx", "uwsgi", "redis", "mysqld"] = ""
     check: Check | None = None
     watch: Watch | None = None
     addresses: tuple[Address, ...] = ()
     preconditions: tuple[Precondition, ...] = ()
     final_exits: dict[int, str] = {}
+    wish_exits: dict[int, str] = {}
     logs: tuple[str, ...] = ()
     log: Log = Log()
     env: dict[str, str] = {}
@@ -188,12 +275,16 @@ class ControlSpec(Spec, frozen=True, kw_only=True):
 
 
 class StackSpec(Spec, frozen=True, kw_only=True):
-    """The whole stack, services in the order of the file."""
+    """The whole stack, services in the order of the file.
+
+    `parallel`: a service may start together with one that it requires, when that one's sockets are held.
+    """
 
     name: str
     base_dir: str
     runtime_dir: str
     log_dir: str
     control: ControlSpec
+    parallel: bool = False
     services: tuple[ServiceSpec, ...] = ()
     source: str = ""

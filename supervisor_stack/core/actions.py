@@ -17,10 +17,28 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spawn(Action, frozen=True):
-    """Make the process. Answered by Spawned or SpawnFailed."""
+    """Make the process. Answered by Spawned or SpawnFailed.
+
+    `addresses`: where it is going to listen. `hold`: those of them that are to be held and lent to it.
+    What else is held for the service is let go, unless this run begins `beside` another one. `copy`: on
+    the copy of its configuration.
+    """
 
     run: int
     addresses: tuple[Address, ...] = ()
+    hold: tuple[Address, ...] = ()
+    beside: bool = False
+    copy: bool = False
+
+
+class HoldSockets(Action, frozen=True):
+    """Hold exactly these from now on: a running service has changed where it listens."""
+
+    addresses: tuple[Address, ...]
+
+
+class ReleaseSockets(Action, frozen=True):
+    """Let all held sockets of the service go, so that clients are refused instead of waiting for nobody."""
 
 
 class Signal(Action, frozen=True):
@@ -30,8 +48,35 @@ class Signal(Action, frozen=True):
     name: str
 
 
+class AskToLeave(Action, frozen=True):
+    """Tell the main process of the run to finish and leave, gracefully if there is a way: by its pipe,
+    else by this signal. SIGCONT follows: a stopped process (SIGSTOP) sees no other until it goes on."""
+
+    run: int
+    signal: str
+
+
 class Sweep(Action, frozen=True):
     """SIGKILL whatever is left of the service. Answered by MembersGone."""
+
+    run: int
+
+
+class Retire(Action, frozen=True):
+    """End what is left of a run that is not the present one: ask, then kill. Answered by GenerationGone.
+
+    Its main process is asked as at a stop, with the signal `stop`. Processes that have lost their main
+    process get the signal `orphans`, empty for none. What is there after `timeout` seconds gets SIGKILL.
+    """
+
+    run: int
+    stop: str
+    orphans: str
+    timeout: float
+
+
+class WatchStop(Action, frozen=True):
+    """Look in its logs whether it obeys its stop signal. Answered by StopRefused when it does not."""
 
     run: int
 
@@ -47,14 +92,31 @@ class StopCheck(Action, frozen=True):
 
 
 class StartProbe(Action, frozen=True):
-    """Ask until the service is ready. Answered by BecameReady, and by ProbeFailed meanwhile."""
+    """Ask until the service is ready. Answered by BecameReady, and by ProbeFailed meanwhile.
+
+    `beside`: another run may answer at the same address, so workers of this one have to be seen as well.
+    """
+
+    run: int
+    address: Address | None = None
+    beside: bool = False
+
+
+class WatchAlive(Action, frozen=True):
+    """Ask from time to time whether it still answers: AliveMissed each time that it does not."""
 
     run: int
     address: Address | None = None
 
 
 class StopProbe(Action, frozen=True):
-    """Stop asking."""
+    """Stop asking, whatever was asked."""
+
+
+class KeepConfig(Action, frozen=True):
+    """Make a copy of the configuration, which has just proved good. Answered by ConfigKept."""
+
+    run: int
 
 
 class StartReload(Action, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from supervisor_stack.spec import CheckReport
+from supervisor_stack.spec import Address, CheckReport
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +34,10 @@ class StopRequested(Event, frozen=True):
     """Somebody wants the service to be stopped."""
 
 
-class RestartRequested(Event, frozen=True):
-    """Somebody wants a new run of the service."""
+class RestartRequested(Event, frozen=True, kw_only=True):
+    """Somebody wants a new run of the service; `hard`: the present one is to end before it begins."""
+
+    hard: bool = False
 
 
 class ReloadRequested(Event, frozen=True):
@@ -64,6 +66,12 @@ class DependenciesPending(Event, frozen=True):
     blocked: bool
 
 
+class DependencyCrashed(Event, frozen=True, kw_only=True):
+    """A service that this one requires is gone, and this one is to be renewed with it."""
+
+    dependency: str
+
+
 # What the processes do.
 
 
@@ -88,11 +96,22 @@ class BecameReady(RunEvent, frozen=True):
 class ProbeFailed(RunEvent, frozen=True):
     """The ready probe was not answered as it should be; sent when the answer changes.
 
-    `hopeless`: this run will never answer otherwise.
+    `hopeless`: this run will never answer otherwise. `progress`: the answer shows that it comes nearer.
     """
 
     answer: str
     hopeless: bool = False
+    progress: bool = False
+
+
+class AliveMissed(RunEvent, frozen=True):
+    """The alive probe was not answered; `answer` says how."""
+
+    answer: str
+
+
+class AliveAnswered(RunEvent, frozen=True):
+    """The alive probe was answered again, after it was not."""
 
 
 class StatusReceived(RunEvent, frozen=True):
@@ -105,17 +124,41 @@ class StatusReceived(RunEvent, frozen=True):
 class ProcessExited(RunEvent, frozen=True):
     """The main process is gone. `code` is an exit status, or minus the signal that ended it.
 
-    `leftovers`: how many other processes of the service are still there.
-    `last_words`: the end of what the run printed.
+    `leftovers`: how many other processes of this run are still there.
+    `last_words`: the end of what the run printed. `out_of_memory`: the kernel killed it for want of
+    memory; `kernel`: what it said of that, or why it is not known whom it killed. `changed`: its
+    configuration differs from the copy that was kept.
     """
 
     code: int
     leftovers: int = 0
     last_words: tuple[str, ...] = ()
+    out_of_memory: bool = False
+    kernel: str = ""
+    changed: bool = False
 
 
 class MembersGone(RunEvent, frozen=True):
-    """The last process that belonged to the service is gone."""
+    """The last process that belonged to the service is gone, those of older runs included."""
+
+
+class GenerationGone(Event, frozen=True, kw_only=True):
+    """The last process of a run that is not the present one (`old`) is gone; `killed`: by SIGKILL."""
+
+    old: int
+    killed: bool = False
+
+
+class StopRefused(RunEvent, frozen=True):
+    """It was told to stop, and says that it does not."""
+
+    evidence: tuple[str, ...] = ()
+
+
+class ConfigKept(Event, frozen=True, kw_only=True):
+    """A copy of the configuration that it runs on was made and tested; `at` says when, for people."""
+
+    at: str
 
 
 class CheckFinished(RunEvent, frozen=True):
@@ -147,6 +190,12 @@ class FilesChanged(Event, frozen=True):
     """Watched files changed and came to rest."""
 
     paths: tuple[str, ...]
+
+
+class HoldFailed(Event, frozen=True, kw_only=True):
+    """It listens there, and the sockets cannot be had out of its process: they are not held."""
+
+    addresses: tuple[Address, ...]
 
 
 # Time.

@@ -15,6 +15,8 @@ _TELLING = (
     re.compile(r"\berror\b|\bcannot\b|\bcan't\b|\bfailed\b|denied|no such file|not found", re.IGNORECASE),
 )
 
+# What servers say when all is well is no evidence of what went wrong.
+_CHATTER = re.compile(r"\[(?:debug|info|notice|warn|Note|System|Warning)\]")
 
 LINES_BEFORE = 12
 LINES_AFTER = 3
@@ -28,9 +30,9 @@ def excerpt(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def telling_line(words: Sequence[str]) -> str:
-    """The last line of the most telling sort, or the last line at all, or an empty string."""
+    """The last line of the most telling sort, or the last one that is no chatter, or an empty string."""
     for pattern in _TELLING:
         for line in reversed(words):
             if pattern.search(line) and "[ERROR] Aborting" not in line:
                 return line.strip()
-    return words[-1].strip() if words else ""
+    return next((line.strip() for line in reversed(words) if not _CHATTER.search(line)), "")

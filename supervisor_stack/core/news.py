@@ -9,11 +9,10 @@ from supervisor_stack.core.state import Service, State
 
 def publish(before: Service, after: Service, event: ev.Event, now: float) -> list[do.Action]:
     """News for subscribers: what a person would call a change."""
-    seen = (before.state, before.wanted, before.ready, before.rejected, before.run, before.pid)
-    if seen == (after.state, after.wanted, after.ready, after.rejected, after.run, after.pid):
+    if _seen(before) == _seen(after):
         return []
     verdict = before.state is State.RELOADING and after.state is State.RUNNING
-    rejected = after.rejected if verdict else ""
+    rejected = after.rejected if verdict or after.rejected != before.rejected else ""
     detail = after.rejected_detail if rejected else after.detail
     told = () if rejected else before.detail
     return [
@@ -26,7 +25,33 @@ def publish(before: Service, after: Service, event: ev.Event, now: float) -> lis
             run=after.run,
             pid=after.pid,
             at=now,
-            reason=rejected or after.reason,
+            reason=_reason(event) or rejected or after.reason,
             detail=() if detail == told else detail,
         )
     ]
+
+
+def _seen(service: Service) -> tuple[object, ...]:
+    return (
+        service.state,
+        service.wanted,
+        service.ready,
+        service.rejected,
+        service.run,
+        service.pid,
+        service.successor and service.successor.pid,
+        service.others,
+        service.is_stuck,
+        service.kept,
+    )
+
+
+def _reason(event: ev.Event) -> str:
+    """What the event itself tells, where the service stays as it is."""
+    match event:
+        case ev.GenerationGone():
+            return f"run {event.old} is gone" + (", killed: it took too long" if event.killed else "")
+        case ev.ConfigKept():
+            return "a copy of its configuration is kept"
+        case _:
+            return ""

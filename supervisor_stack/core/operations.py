@@ -58,17 +58,29 @@ def judge(verb: Verb, run: int, service: Service) -> Verdict | None:
         case "start":
             return _start(service)
         case "restart":
-            if service.wanted and not _is_stuck(service) and (service.again or service.run == run):
-                return Verdict(service.reason) if service.state is State.WAITING and service.blocked else None
-            return _start(service)
+            return _restart(run, service)
         case "stop":
             return _stop(service)
         case "reload":
             return _reload(run, service)
 
 
+def _restart(run: int, service: Service) -> Verdict | None:
+    if service.successor or service.renew:
+        return None
+    if service.wanted and not service.is_stuck and (service.again or service.run == run):
+        if service.state is State.RUNNING and not service.again:
+            return Verdict(service.rejected, (*service.rejected_detail, _goes_on(service)))
+        return Verdict(service.reason) if service.state is State.WAITING and service.blocked else None
+    return _start(service)
+
+
+def _goes_on(service: Service) -> str:
+    return f"{service.name} goes on as it was (pid {service.pid}, run {service.run})."
+
+
 def _start(service: Service) -> Verdict | None:
-    if _is_stuck(service):
+    if service.is_stuck:
         return Verdict(service.reason)
     if not service.wanted:
         return Verdict("it was stopped meanwhile") if service.is_down else None
@@ -90,21 +102,18 @@ def _start(service: Service) -> Verdict | None:
 
 
 def _stop(service: Service) -> Verdict | None:
-    if _is_stuck(service):
-        return Verdict(service.reason)
+    if service.is_stuck:
+        return Verdict(service.reason, service.detail)
     if service.wanted:
         return Verdict("it was started meanwhile")
     return Verdict() if service.is_down else None
 
 
-def _is_stuck(service: Service) -> bool:
-    return service.state is State.KILLING and service.blocked
-
-
 def _reload(run: int, service: Service) -> Verdict | None:
     if service.state is State.RELOADING:
         return None
-    if service.run != run or service.state is not State.RUNNING:
+    was_replaced = any(exit_.run == run and exit_.replaced for exit_ in service.exits)
+    if (service.run != run and not was_replaced) or service.state is not State.RUNNING:
         return Verdict(f"it ended during the reload: {service.reason}", service.detail)
     if not service.rejected:
         return Verdict()

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from supervisor_stack.spec import ServiceSpec
 
 OF_THE_PROCESS = (
-    "argv", "env", "cwd", "user", "group", "umask", "limits", "nice", "oom_score_adj", "log", "type"
+    "argv", "env", "cwd", "user", "group", "umask", "limits", "nice", "oom_score_adj", "log", "type",
+    "hold", "fifo", "private", "notify",
 )  # fmt: skip
 """What a process takes over when it is made: a change of these needs a new run. All the rest (probes,
 restart policy, timeouts, order) is for stackd, and counts from the next time that it is looked at."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.moves import endings, leaving, reloading, starting, wanting
+from supervisor_stack.core.moves import endings, leaving, living, reloading, starting, succession, wanting
 from supervisor_stack.core.moves.base import Move, Step
 from supervisor_stack.core.state import Service, State
 
@@ -28,25 +28,33 @@ class Rule(NamedTuple):
 Row = tuple[set[State] | frozenset[State], type[ev.Event], Move, set[State]]
 
 SETTLED = {STOPPED, WAITING, BACKOFF, EXITED, FAILED}
+MAY_SWEEP = SETTLED | {KILLING}
 
 _ROWS: tuple[Row, ...] = (
     # What the operator wants. {} leads nowhere else: the state stays.
     ({STOPPED, WAITING, FAILED, BACKOFF}, ev.StartRequested, wanting.want, {WAITING}),
     ({STARTING, RUNNING, RELOADING}, ev.StartRequested, wanting.want_after_all, set()),
-    ({STOPPING, KILLING}, ev.StartRequested, wanting.want_again, set()),
+    ({STOPPING}, ev.StartRequested, wanting.want_back, {STARTING}),
+    ({KILLING}, ev.StartRequested, wanting.want_again, set()),
     ({EXITED}, ev.StartRequested, starting.start_exited, {WAITING, EXITED}),
-    ({WAITING, BACKOFF, EXITED, FAILED, STOPPED}, ev.StopRequested, wanting.rest, {STOPPED}),
-    ({STARTING, RUNNING, RELOADING, STOPPING, KILLING}, ev.StopRequested, wanting.unwant, set()),
+    ({WAITING, BACKOFF, EXITED, FAILED, STOPPED}, ev.StopRequested, wanting.rest, {STOPPED, KILLING}),
+    ({STARTING, RUNNING, RELOADING, KILLING}, ev.StopRequested, wanting.unwant, set()),
+    ({STOPPING}, ev.StopRequested, wanting.insist, set()),
     ({STOPPED, WAITING, BACKOFF, EXITED, FAILED}, ev.RestartRequested, wanting.want, {WAITING}),
-    ({STARTING, RUNNING, RELOADING, STOPPING, KILLING}, ev.RestartRequested, wanting.want_again, set()),
+    ({STARTING, STOPPING, KILLING}, ev.RestartRequested, wanting.want_again, set()),
+    ({RUNNING}, ev.RestartRequested, succession.renew_on_request, set()),
+    ({RELOADING}, ev.RestartRequested, succession.renew_on_request, set()),
+    ({RUNNING}, ev.DependenciesReady, succession.begin_renewal, {RELOADING}),
+    ({RUNNING}, ev.DependenciesPending, succession.call_off_renewal, set()),
+    ({STARTING, RUNNING, RELOADING}, ev.DependencyCrashed, wanting.follow_dependency, set()),
     (ANYWHERE - {FAILED}, ev.ResetRequested, wanting.forget, set()),
     ({FAILED}, ev.ResetRequested, wanting.forget_failure, {WAITING, STOPPED}),
     # Start.
     ({WAITING}, ev.DependenciesPending, starting.note_needs, set()),
     ({WAITING}, ev.DependenciesReady, starting.begin, {STARTING}),
-    ({STARTING}, ev.CheckFinished, starting.spawn_checked, SETTLED),
+    ({STARTING}, ev.CheckFinished, starting.spawn_checked, MAY_SWEEP),
     ({STARTING}, ev.Spawned, starting.supervise, {STARTING, RUNNING}),
-    ({STARTING}, ev.SpawnFailed, endings.after_spawn_failure, SETTLED),
+    ({STARTING}, ev.SpawnFailed, endings.after_spawn_failure, MAY_SWEEP),
     ({STARTING}, ev.ProbeFailed, starting.judge_answer, {STOPPING}),
     ({STARTING}, ev.StatusReceived, starting.note_status, set()),
     ({STARTING}, ev.BecameReady, starting.accept, {RUNNING, RELOADING}),
@@ -54,6 +62,10 @@ _ROWS: tuple[Row, ...] = (
     ({RUNNING, RELOADING}, ev.BecameReady, starting.recover, set()),
     ({RUNNING, RELOADING}, ev.ProbeFailed, starting.note_answer, set()),
     ({RUNNING}, ev.DeadlinePassed, starting.trust, set()),
+    ({RUNNING}, ev.AliveMissed, living.count_miss, {RELOADING, STOPPING}),
+    ({RUNNING, RELOADING}, ev.AliveAnswered, living.note_life, set()),
+    (ANYWHERE, ev.ConfigKept, starting.note_copy, set()),
+    (ANYWHERE, ev.HoldFailed, reloading.note_unheld, set()),
     ({BACKOFF}, ev.DeadlinePassed, starting.retry, {WAITING}),
     ({BACKOFF, FAILED}, ev.FilesChanged, starting.retry_changed, {WAITING}),
     # Reload.
@@ -64,19 +76,23 @@ _ROWS: tuple[Row, ...] = (
     ({RELOADING}, ev.CheckFinished, reloading.apply_reload, {RELOADING, RUNNING}),
     ({RELOADING}, ev.ReloadVerified, reloading.finish_reload, {RELOADING, RUNNING}),
     ({RELOADING}, ev.ReloadFailed, reloading.reject_reload, {RELOADING, RUNNING}),
-    ({RELOADING}, ev.DeadlinePassed, reloading.abandon_reload, {RELOADING, RUNNING}),
+    ({RELOADING}, ev.DeadlinePassed, reloading.abandon_reload, {RELOADING, RUNNING, STOPPING}),
     # Stop.
     ({STARTING, RUNNING, RELOADING}, ev.DependentsDown, leaving.leave, {STOPPING}),
     ({STOPPING}, ev.Spawned, leaving.signal_late, set()),
-    ({STOPPING}, ev.SpawnFailed, leaving.settle_unborn, SETTLED),
-    ({STOPPING}, ev.CheckFinished, leaving.settle_unborn, SETTLED),
+    ({STOPPING}, ev.SpawnFailed, leaving.settle_unborn, MAY_SWEEP),
+    ({STOPPING}, ev.CheckFinished, leaving.settle_unborn, MAY_SWEEP),
+    ({STOPPING}, ev.StatusReceived, leaving.allow_more_time, set()),
+    ({STOPPING}, ev.StopRefused, leaving.note_refusal, set()),
     ({STOPPING}, ev.DeadlinePassed, leaving.kill, {KILLING}),
     ({KILLING}, ev.DeadlinePassed, leaving.report_unkillable, set()),
     # The end of a run.
-    ({STARTING, RUNNING, RELOADING}, ev.ProcessExited, endings.after_exit, SETTLED | {KILLING}),
-    ({STOPPING}, ev.ProcessExited, endings.after_stop, SETTLED | {KILLING}),
+    ({STARTING, RUNNING}, ev.ProcessExited, endings.after_exit, MAY_SWEEP),
+    ({RELOADING}, ev.ProcessExited, succession.lose_present, MAY_SWEEP | {STARTING}),
+    ({STOPPING}, ev.ProcessExited, endings.after_stop, MAY_SWEEP),
     ({KILLING}, ev.ProcessExited, endings.after_kill, SETTLED),
     ({KILLING}, ev.MembersGone, endings.swept, SETTLED),
+    (ANYWHERE, ev.GenerationGone, endings.forget_generation, set()),
 )
 
 RULES: dict[tuple[State, type[ev.Event]], Rule] = {
@@ -85,6 +101,21 @@ RULES: dict[tuple[State, type[ev.Event]], Rule] = {
     for state in states
 }
 
+# A successor exists in one state only, so that its facts need no more than a column.
+SUCCESSION: dict[type[ev.Event], Rule] = {
+    event: Rule(move, frozenset(to | {RELOADING}))
+    for event, move, to in (
+        (ev.CheckFinished, succession.spawn_successor, {RUNNING, STOPPING}),
+        (ev.Spawned, succession.probe_successor, set()),
+        (ev.SpawnFailed, succession.fail_successor, {RUNNING, STOPPING}),
+        (ev.ProbeFailed, succession.judge_successor, {RUNNING, STOPPING}),
+        (ev.StatusReceived, succession.note_successor, set()),
+        (ev.BecameReady, succession.take_over, {RUNNING}),
+        (ev.ProcessExited, succession.lose_successor, {RUNNING, STOPPING}),
+    )
+}
+"""What is done, in the state `reloading`, about a fact whose run is the successor's."""
+
 _LATE = "late: the process, the test or the wait that it tells of is over"
 _NOT_YET = "cannot be: nothing of the kind was ordered in this state"
 _NO_PROCESS = "nothing runs that could reload; the next start reads the files as they are"
@@ -92,13 +123,29 @@ _NO_PROCESS = "nothing runs that could reload; the next start reads the files as
 IGNORED: dict[tuple[State, type[ev.Event]], str] = {
     (state, event): reason
     for states, events, reason in (
-        (ANYWHERE - {WAITING}, (ev.DependenciesReady, ev.DependenciesPending), "it is not waiting for them"),
+        (
+            ANYWHERE - {WAITING, RUNNING},
+            (ev.DependenciesReady, ev.DependenciesPending),
+            "it is not waiting for them",
+        ),
         (
             ANYWHERE - {STARTING, RUNNING, RELOADING},
             (ev.DependentsDown,),
             "there is nothing that could leave, or it is leaving already",
         ),
         ({STOPPED, WAITING, EXITED}, (ev.ReloadRequested, ev.FilesChanged), _NO_PROCESS),
+        (
+            ANYWHERE - {STARTING, RUNNING, RELOADING},
+            (ev.DependencyCrashed,),
+            "it has no process, or is leaving already",
+        ),
+        (ANYWHERE - {RUNNING, RELOADING}, (ev.AliveMissed, ev.AliveAnswered), _LATE),
+        (
+            {RELOADING},
+            (ev.AliveMissed,),
+            "it is being renewed or taking up files, and is asked again after that",
+        ),
+        (ANYWHERE - {STOPPING}, (ev.StopRefused,), _LATE),
         ({STARTING}, (ev.ReloadRequested,), "refused before it gets here: it is not running yet"),
         ({STOPPING, KILLING}, (ev.ReloadRequested, ev.FilesChanged), "it is leaving"),
         ({BACKOFF, FAILED}, (ev.ReloadRequested,), _NO_PROCESS),
@@ -110,7 +157,11 @@ IGNORED: dict[tuple[State, type[ev.Event]], str] = {
         ({RUNNING, RELOADING}, (ev.Spawned, ev.SpawnFailed), _NOT_YET),
         ({RUNNING}, (ev.CheckFinished,), "late: the reload was given up"),
         (ANYWHERE - {STARTING, RUNNING, RELOADING}, (ev.BecameReady, ev.ProbeFailed), _LATE),
-        (ANYWHERE - {STARTING}, (ev.StatusReceived,), "its status counts only while it starts"),
+        (
+            ANYWHERE - {STARTING, STOPPING},
+            (ev.StatusReceived,),
+            "its status counts only while it starts or stops",
+        ),
         (ANYWHERE - {RELOADING}, (ev.ReloadVerified, ev.ReloadFailed), "late: the reload was given up"),
         ({STOPPED, WAITING, BACKOFF, EXITED, FAILED}, (ev.ProcessExited,), _LATE),
         (ANYWHERE - {KILLING}, (ev.MembersGone,), "it was not being swept, or its main process told all"),
@@ -122,12 +173,17 @@ IGNORED: dict[tuple[State, type[ev.Event]], str] = {
 
 
 def step(service: Service, event: ev.Event, now: float, chance: float) -> Step:
-    """The service after this event, and the orders that go with it.
+    """The service after this event, and the orders that go with it. Facts of older runs are dropped.
 
     Raises AssertionError when a move leads where the table does not allow: a bug, and the record
     that was passed in is still whole.
     """
-    rule = RULES.get((service.state, type(event)))
+    if isinstance(event, ev.RunEvent) and event.run != service.run:
+        if service.successor is None or event.run != service.successor.run:
+            return service, ()
+        rule = SUCCESSION.get(type(event))
+    else:
+        rule = RULES.get((service.state, type(event)))
     if rule is None:
         return service, ()
     after, orders = rule.move(service, event, now, chance)

@@ -17,14 +17,16 @@ from typing import NamedTuple
 import msgspec
 
 from supervisor_stack.core import actions as do
+from supervisor_stack.core import effects
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.graph import Graph
 from supervisor_stack.core.health import Health, StackState
+from supervisor_stack.core.moves.base import watch_anew
 from supervisor_stack.core.news import publish
 from supervisor_stack.core.operations import Operations, Verb
 from supervisor_stack.core.plan import Plan, compare
 from supervisor_stack.core.rules import step
-from supervisor_stack.core.state import NEVER, Service, State
+from supervisor_stack.core.state import AT_REST, NEVER, Service, State
 from supervisor_stack.errors import RefusedError, UnknownServiceError
 from supervisor_stack.spec import ServiceSpec
 
@@ -39,12 +41,19 @@ class Undertaking(NamedTuple):
 class Stack:
     """The services of one stack. Pure: time and chance are passed in.
 
-    `chance` returns a random number in [0, 1), for the jitter of restarts.
+    `chance` returns a random number in [0, 1), for the jitter of restarts. `parallel`: see StackSpec.
     """
 
-    def __init__(self, specs: Iterable[ServiceSpec], chance: Callable[[], float], now: float) -> None:
+    def __init__(
+        self,
+        specs: Iterable[ServiceSpec],
+        chance: Callable[[], float],
+        now: float,
+        parallel: bool = False,
+    ) -> None:
         self.services = {spec.name: Service(spec=spec, since=now) for spec in specs}
         self.graph = Graph(service.spec for service in self.services.values())
+        self.parallel = parallel
         self._chance = chance
         self._facts: deque[ev.Event] = deque()
         self._lookers: set[str] = set()
@@ -81,8 +90,13 @@ class Stack:
         going = affected if cascade else named
         return self._operate(op, "stop", going, [ev.StopRequested(service=name) for name in going], now)
 
-    def restart(self, op: int, names: Iterable[str], cascade: bool, now: float) -> Undertaking:
-        """A new run of services; with `cascade` also of those who need them and are in use."""
+    def restart(
+        self, op: int, names: Iterable[str], cascade: bool, now: float, hard: bool = False
+    ) -> Undertaking:
+        """A new run of services; with `cascade` also of those who need them and are in use.
+
+        `hard`: the present run ends before the new one begins, also where it could be the other way.
+        """
         named = self.known(names)
         self._refuse_while_shutting_down("restart", named)
         going = named
@@ -91,7 +105,7 @@ class Stack:
             going = [name for name in affected if name in named or not self._is_out_of_use(name)]
         needs = [name for name in self.graph.with_needs(going) if name not in going]
         requests: list[ev.Event] = [ev.StartRequested(service=name) for name in needs]
-        requests += [ev.RestartRequested(service=name) for name in going]
+        requests += [ev.RestartRequested(service=name, hard=hard) for name in going]
         return self._operate(op, "restart", going, requests, now)
 
     def reload(self, op: int, names: Iterable[str], now: float) -> Undertaking:
@@ -145,6 +159,9 @@ class Stack:
         for name in plan.added:
             self.services[name] = Service(spec=by_name[name], since=now)
             self._health.change(None, self.services[name])
+        asked_otherwise = [
+            name for name in plan.retuned if self.services[name].spec.alive != by_name[name].alive
+        ]
         for name in (*plan.changed, *plan.retuned):
             self.services[name] = msgspec.structs.replace(self.services[name], spec=by_name[name])
         back_again = self._retired & by_name.keys()
@@ -158,6 +175,8 @@ class Stack:
         requests += [ev.RestartRequested(service=name) for name in restarts]
         self._lookers.update(self.services)
         begun = self._operate(op, "start", sorted({*starts, *restarts}), requests, now)
+        for name in asked_otherwise:
+            begun.actions.extend(watch_anew(self.services[name]))
         for name in plan.removed:
             self._forget_retired(name)
         return plan, begun
@@ -237,15 +256,13 @@ class Stack:
             lookers, self._lookers = sorted(self._lookers), set()
             for name in lookers:
                 if name in self.services:
-                    self._look(self.services[name])
+                    self._facts += effects.look(self.services[name], self.services, self.graph, self.parallel)
         return actions
 
     def _apply(self, event: ev.Event, now: float) -> list[do.Action]:
         before = self.services.get(event.service)
         if before is None:
             return []  # of a service that was removed meanwhile
-        if isinstance(event, ev.RunEvent) and event.run != before.run:
-            return []
         after, orders = step(before, event, now, self._chance())
         if after is before:
             return list(orders)
@@ -253,59 +270,12 @@ class Stack:
         if after.deadline not in (before.deadline, NEVER):
             heapq.heappush(self._deadlines, (after.deadline, after.name))
         self._health.change(before, after)
-        self._note_lookers(before, after)
+        self._lookers |= effects.lookers(before, after, self.graph)
+        if isinstance(event, ev.ProcessExited):
+            self._facts += effects.renewals(before, after, self.services, self.graph)
         self._forget_retired(after.name)
-        return [*orders, *publish(before, after, event, now), *self._operations.conclude(after)]
-
-    # Effects along the graph.
-
-    def _note_lookers(self, before: Service, after: Service) -> None:
-        """Who has to look around after this change: itself, and the neighbours that it concerns."""
-        if after.state is State.WAITING or after.is_leaving:
-            self._lookers.add(after.name)
-        if (before.is_fulfilled, before.is_settled, before.reason) != (
-            after.is_fulfilled,
-            after.is_settled,
-            after.reason,
-        ):
-            self._lookers.update(self.graph.behind[after.name])
-        leaves = after.is_leaving and not after.is_down
-        if (before.is_leaving and not before.is_down) and not leaves:
-            self._lookers.update(self.graph.before[after.name])
-
-    def _look(self, service: Service) -> None:
-        """Put on the queue what follows for a service from how its neighbours are."""
-        if service.state is State.WAITING:
-            self._look_ahead(service)
-        elif service.is_leaving and service.state in (State.STARTING, State.RUNNING, State.RELOADING):
-            self._look_behind(service)
-
-    def _look_ahead(self, service: Service) -> None:
-        """Tell a waiting service whether it may start, or what is missing."""
-        requires = self.graph.requires[service.name]
-        missing = [
-            self.services[name]
-            for name in self.graph.before[service.name]
-            if not (self.services[name].is_fulfilled if name in requires else self.services[name].is_settled)
-        ]
-        if not missing:
-            self._facts.append(ev.DependenciesReady(service=service.name))
-            return
-        reason = f"needs {', '.join(other.name for other in missing)}"
-        hopeless = [other for other in missing if other.name in requires and _is_hopeless(other)]
-        if hopeless:
-            reason += f" ({hopeless[0].name} is {hopeless[0].state}"
-            reason += f": {hopeless[0].reason})" if hopeless[0].reason else ")"
-        if (reason, bool(hopeless)) != (service.reason, service.blocked):
-            self._facts.append(
-                ev.DependenciesPending(service=service.name, reason=reason, blocked=bool(hopeless))
-            )
-
-    def _look_behind(self, service: Service) -> None:
-        """Tell a service that shall leave when nobody has to leave before it."""
-        behind = (self.services[name] for name in self.graph.behind[service.name])
-        if not any(other.is_leaving and not other.is_down for other in behind):
-            self._facts.append(ev.DependentsDown(service=service.name))
+        news = publish(before, after, event, now)
+        return [*orders, *_release(before, after), *news, *self._operations.conclude(after)]
 
     # How the stack is.
 
@@ -334,8 +304,8 @@ def _without_strangers(spec: ServiceSpec, names: Container[str]) -> ServiceSpec:
     return msgspec.structs.replace(spec, **edges)
 
 
-def _is_hopeless(service: Service) -> bool:
-    """Whether it will not come without help."""
-    if service.state in (State.FAILED, State.STOPPED):
-        return True
-    return service.blocked or (service.state is State.EXITED and not service.is_fulfilled)
+def _release(before: Service, after: Service) -> list[do.Action]:
+    """Nobody is going to serve the held sockets: better no answer at once than none after a long wait."""
+    if after.spec.hold and after.state in AT_REST and before.state not in AT_REST:
+        return [do.ReleaseSockets(service=after.name)]
+    return []

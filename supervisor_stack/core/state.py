@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from supervisor_stack.spec import CheckReport, ServiceSpec
+from supervisor_stack.spec import Address, CheckReport, ServiceSpec
 
 NEVER = math.inf
 
@@ -41,14 +41,18 @@ ACTIVE = {
 }
 """The same in systemd's words, for `active (running)`."""
 
-DOWN = frozenset({State.STOPPED, State.WAITING, State.BACKOFF, State.EXITED, State.FAILED})
-"""States without a process."""
+AT_REST = frozenset({State.STOPPED, State.EXITED, State.FAILED})
+"""States that only somebody's wish ends."""
+
+DOWN = AT_REST | {State.WAITING, State.BACKOFF}
+"""States without a main process. In the last two, others of an older run may still serve."""
 
 
 class Ending(msgspec.Struct, frozen=True):
     """Why a run comes to its end.
 
-    `final`: another try would not help. `unexplained`: the run's last words should say more.
+    `final`: another try would not help. `unexplained`: the run's last words should say more. `hung`: it
+    answers nobody, so that SIGKILL may end it whatever its `kill` says.
     """
 
     reason: str
@@ -56,35 +60,67 @@ class Ending(msgspec.Struct, frozen=True):
     clean: bool = False
     final: bool = False
     unexplained: bool = False
+    hung: bool = False
 
 
 class ExitRecord(msgspec.Struct, frozen=True):
-    """How an earlier run ended; `at` is monotonic, `lasted` in seconds."""
+    """How an earlier run ended; `at` is monotonic, `lasted` in seconds. `replaced`: by its successor."""
 
     run: int
     at: float
     reason: str
     lasted: float
+    replaced: bool = False
+
+
+class Successor(msgspec.Struct, frozen=True):
+    """A run that is being started beside the present one, to take its place when it is ready.
+
+    `answer`: what it said last. `ending`: why it was told to leave again.
+    """
+
+    run: int
+    started: float
+    pid: int | None = None
+    report: CheckReport | None = None
+    answer: str = ""
+    ending: Ending | None = None
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """That it runs on, or will be started on, the kept copy of its configuration, and why."""
+
+    reason: str
+    detail: tuple[str, ...] = ()
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one service now. Times are monotonic seconds.
 
     `wanted`: what the operator asked for, whatever the state. `again`: a restart is asked for and
-    begins when the present run is over. `stale`: a reload is asked for while one is under way.
-    `failures`: in a row; `failed_at`: those within the start limit's interval. `ending`: why the
-    present run is over or is being ended. `blocked`: it will not go on without help. `rejected`: why
-    the last change of its configuration was
-    not taken up. `report`: what its configuration test told last.
+    begins when the present run is over. `renew`: a restart by a successor is asked for, and begins when
+    what is under way is over. `stale`: a reload is asked for while one is under way. `last_run`: the
+    highest number given to a run so far. `others`: older runs, and successors that failed, of which
+    processes may still be there. `patience`: until when a stopping service is let be. `refused`: it said
+    that it does not obey its stop signal. `missed`: alive probes in a row. `hung`: that it is being
+    replaced because it answers nobody. `failures`: in a row; `failed_at`: those within the start limit's
+    interval. `ending`: why the present run is over or is being ended. `blocked`: it will not go on
+    without help. `rejected`: why the last change of its configuration was not taken up. `report`: what
+    its configuration test told last. `kept`: when its configuration was copied last; `copy`: set when
+    the copy stands in for it.
     """
 
     spec: ServiceSpec
     state: State = State.STOPPED
     wanted: bool = False
     again: bool = False
+    renew: bool = False
     ready: bool = False
     run: int = 0
+    last_run: int = 0
     pid: int | None = None
+    successor: Successor | None = None
+    others: tuple[int, ...] = ()
     since: float = 0.0
     started: float = 0.0
     deadline: float = NEVER
@@ -92,6 +128,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     detail: tuple[str, ...] = ()
     blocked: bool = False
     ending: Ending | None = None
+    patience: float = 0.0
+    refused: bool = False
+    missed: int = 0
+    hung: str = ""
     stale: bool = False
     rejected: str = ""
     rejected_detail: tuple[str, ...] = ()
@@ -100,6 +140,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0
     exits: tuple[ExitRecord, ...] = ()
     report: CheckReport | None = None
+    kept: str = ""
+    copy: Copy | None = None
 
     @property
     def name(self) -> str:
@@ -108,8 +150,38 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_down(self) -> bool:
-        """Whether no process of it exists."""
+        """Whether no main process of it exists."""
         return self.state in DOWN
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it listens, as far as known."""
+        return self.report.addresses if self.report else self.spec.addresses
+
+    @property
+    def held(self) -> tuple[Address, ...]:
+        """The listening sockets that stackd holds for it while it is wanted."""
+        hold = self.spec.hold
+        if hold is None:
+            return ()
+        if hold.addresses is not None:
+            return hold.addresses
+        return self.report.hold if self.report else ()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether every address of it is held, so that clients can wait while nobody serves them."""
+        return self.spec.hold is not None and set(self.addresses) <= set(self.held)
+
+    @property
+    def can_hand_over(self) -> bool:
+        """Whether a new run may begin while processes of an older one still serve."""
+        return self.is_held and self.spec.hold is not None and self.spec.hold.handover
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it does not end although it should, and nothing more is done about it."""
+        return self.blocked and self.state in (State.STOPPING, State.KILLING)
 
     @property
     def is_leaving(self) -> bool:

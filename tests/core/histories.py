@@ -9,10 +9,14 @@ from supervisor_stack.core import events as ev
 from supervisor_stack.core.plan import Plan
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import Service, State
-from supervisor_stack.spec import Check, ProbeSpec, ServiceSpec
+from supervisor_stack.spec import Address, Check, Hold, ProbeSpec, ServiceSpec
 
 PROBE = ProbeSpec(type="notify")
 CHECK = Check(argv=("web", "-t"), before_start=True)
+ADDRESS = Address(host="127.0.0.1", port=80)
+HOLD = Hold(lend="address", addresses=(ADDRESS,), handover=True, retire_signal="QUIT")
+HELD: dict[str, Any] = {"hold": HOLD, "addresses": (ADDRESS,)}
+"""Keys of a service whose runs may hand over to each other."""
 
 
 def service(name: str, *requires: str, **keys: Any) -> ServiceSpec:
@@ -24,9 +28,9 @@ def service(name: str, *requires: str, **keys: Any) -> ServiceSpec:
 class History:
     """A stack with a clock. The shell is obedient: what is ordered is only noted."""
 
-    def __init__(self, *specs: ServiceSpec, chance: float = 0.0) -> None:
+    def __init__(self, *specs: ServiceSpec, chance: float = 0.0, parallel: bool = False) -> None:
         self.now = 100.0
-        self.stack = Stack(specs, lambda: chance, self.now)
+        self.stack = Stack(specs, lambda: chance, self.now, parallel)
         self.orders: list[do.Action] = []
         self.finished: dict[int, dict[str, str]] = {}
         self._op = 0
@@ -85,6 +89,11 @@ class History:
             self.spawned(name)
             self.ready(name)
 
+    def up_as(self, name: str, run: int, pid: int = 2000) -> list[do.Action]:
+        """A run beside the present one exists and is ready; returns the orders that follow."""
+        self.spawned(name, pid, run=run)
+        return self.ready(name, run=run)
+
     def exited(self, name: str, code: int = 1, **keys: Any) -> list[do.Action]:
         """The main process ended."""
         return self._of_run(ev.ProcessExited, name, code=code, **keys)
@@ -110,11 +119,15 @@ class History:
         self.orders += orders
         return orders
 
+    def ordered(self, kind: type[do.Action]) -> list[do.Action]:
+        """The orders of one kind so far."""
+        return [order for order in self.orders if isinstance(order, kind)]
+
     def spawns(self) -> list[str]:
         """Who was ordered to be spawned so far, in order."""
         return [order.service for order in self.orders if isinstance(order, do.Spawn)]
 
-    def signals(self) -> list[tuple[str, str]]:
-        """Who was ordered to be signalled so far, and with what; without the SIGCONTs."""
-        sent = [order for order in self.orders if isinstance(order, do.Signal)]
-        return [(order.service, order.name) for order in sent if order.name != "CONT"]
+    def asked(self) -> list[tuple[str, str]]:
+        """Who was asked to leave so far, and with which signal."""
+        asks = [order for order in self.orders if isinstance(order, do.AskToLeave)]
+        return [(order.service, order.signal) for order in asks]

@@ -39,7 +39,7 @@ def test_a_new_service_starts_after_what_it_needs() -> None:
 
     assert plan.added == ("worker",)
     assert history.spawns() == ["worker"]
-    assert history.signals() == []
+    assert history.asked() == []
 
 
 def test_a_removed_service_stops_and_is_forgotten() -> None:
@@ -48,7 +48,7 @@ def test_a_removed_service_stops_and_is_forgotten() -> None:
     plan = history.apply(DB, APP)
 
     assert plan.removed == ("web",)
-    assert history.signals() == [("web", "TERM")]
+    assert history.asked() == [("web", "TERM")]
     history.exited("web", 0)
     assert set(history.states()) == {"db", "app"}
     assert history.stack.state == "running"
@@ -58,10 +58,10 @@ def test_removed_services_go_down_in_their_old_order() -> None:
     history = running()
 
     history.apply(DB)
-    assert history.signals() == [("web", "TERM")]
+    assert history.asked() == [("web", "TERM")]
     history.exited("web", 0)
 
-    assert history.signals() == [("web", "TERM"), ("app", "TERM")]
+    assert history.asked() == [("web", "TERM"), ("app", "TERM")]
     history.exited("app", 0)
     assert set(history.states()) == {"db"}
 
@@ -72,7 +72,7 @@ def test_a_changed_command_gets_a_new_run_and_nobody_else_does() -> None:
     plan = history.apply(DB, changed(APP, argv=("app", "--new")), WEB)
 
     assert plan.changed == ("app",)
-    assert history.signals() == [("app", "TERM")]
+    assert history.asked() == [("app", "TERM")]
     history.exited("app", 0)
     history.up("app")
     assert (history["app"].run, history["app"].failures) == (2, 0)

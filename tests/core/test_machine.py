@@ -10,10 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.state import NEVER, State
+from supervisor_stack.core.state import AT_REST, NEVER, State
 from supervisor_stack.errors import RefusedError
-from supervisor_stack.spec import Backoff, Reload, StartLimit
-from tests.core.histories import CHECK, History, service
+from supervisor_stack.spec import Backoff, CheckReport, Hold, Reload, StartLimit
+from tests.core.histories import ADDRESS, CHECK, HELD, PROBE, History, service
 
 NAMES = ("db", "cache", "migrate", "app", "web")
 TRANSIENT = {State.STARTING, State.RELOADING, State.STOPPING, State.KILLING, State.BACKOFF}
@@ -26,7 +26,7 @@ class AnyHistory(RuleBasedStateMachine):
     """A stack, and a world that does with its processes what it likes, as far as a kernel would.
 
     `processes` holds the main processes that exist: name -> runs. The world makes one when the core
-    orders it and ends it when it likes, and sends every other fact at any time.
+    orders it and ends it when it likes, also those of older runs, and sends every other fact at any time.
     """
 
     def __init__(self) -> None:
@@ -36,11 +36,30 @@ class AnyHistory(RuleBasedStateMachine):
             "start_limit": StartLimit(burst=4, interval=60.0),
         }
         self.history = History(
-            service("db", final_exits={7: "broken"}, **patient),
+            service("db", final_exits={7: "broken"}, stop_when_ready=True, **patient),
             service("cache", ready=None, **patient),
             service("migrate", "db", type="task", ready=None, **patient),
-            service("app", "db", "migrate", wants=("cache",), restart="on-failure", **patient),
-            service("web", "app", check=CHECK, reload=Reload(signal="HUP"), **patient),
+            service(
+                "app",
+                "db",
+                "migrate",
+                wants=("cache",),
+                restart="on-failure",
+                on_dependency_crash="restart",
+                alive=PROBE,
+                **HELD,
+                **patient,
+            ),
+            service(
+                "web",
+                "app",
+                check=CHECK,
+                reload=Reload(signal="HUP"),
+                hold=Hold(lend="nginx", handover=True),
+                copy="nginx",
+                kill=False,
+                **patient,
+            ),
         )
         self.processes: dict[str, set[int]] = {name: set() for name in NAMES}
         self.unborn: list[do.Spawn] = []
@@ -51,6 +70,9 @@ class AnyHistory(RuleBasedStateMachine):
         """Note the spawns that were ordered since the last look."""
         for order in self.history.orders[self.seen :]:
             if isinstance(order, do.Spawn):
+                if order.beside:
+                    self.unborn.append(order)
+                    continue
                 needs = self.history.stack.graph.requires[order.service]
                 unready = [name for name in needs if not self.history[name].is_fulfilled]
                 assert not unready, f"{order.service} was started before {unready}"
@@ -59,9 +81,15 @@ class AnyHistory(RuleBasedStateMachine):
                 self.tests.append(order)
         self.seen = len(self.history.orders)
 
-    @rule(verb=st.sampled_from(("start", "stop", "restart", "reload")), name=names, cascade=st.booleans())
-    def request(self, verb: str, name: str, cascade: bool) -> None:
+    @rule(
+        verb=st.sampled_from(("start", "stop", "restart", "reload")),
+        name=names,
+        cascade=st.booleans(),
+        hard=st.booleans(),
+    )
+    def request(self, verb: str, name: str, cascade: bool, hard: bool) -> None:
         keys = {"cascade": cascade} if verb in ("stop", "restart") else {}
+        keys |= {"hard": hard} if verb == "restart" else {}
         try:
             self.history.ask(verb, name, **keys)
         except RefusedError:
@@ -90,22 +118,50 @@ class AnyHistory(RuleBasedStateMachine):
     def end(self, name: str, code: int, leftovers: int) -> None:
         if self.processes[name]:
             run = self.processes[name].pop()
-            self.history.exited(name, code, run=run, leftovers=leftovers)
+            changed = code == 1
+            self.history.exited(name, code, run=run, leftovers=leftovers, changed=changed)
             self._obey()
 
-    @rule(name=names, fact=st.sampled_from((ev.BecameReady, ev.MembersGone, ev.ReloadVerified)))
-    def tell(self, name: str, fact: type[ev.RunEvent]) -> None:
+    @rule(
+        name=names,
+        fact=st.sampled_from((ev.BecameReady, ev.MembersGone, ev.ReloadVerified, ev.StopRefused)),
+        of_successor=st.booleans(),
+    )
+    def tell(self, name: str, fact: type[ev.RunEvent], of_successor: bool) -> None:
         if fact is ev.MembersGone and self.processes[name]:
             return  # a sweep ends after the main process only
-        self.history.tell(fact(service=name, run=self.history[name].run))
+        each = self.history[name]
+        run = each.successor.run if of_successor and each.successor else each.run
+        if fact is ev.BecameReady and run not in self.processes[name]:
+            return  # who does not exist does not answer
+        self.history.tell(fact(service=name, run=run))
         self._obey()
+
+    @rule(name=names)
+    def miss(self, name: str) -> None:
+        self.history.tell(ev.AliveMissed(service=name, run=self.history[name].run, answer="no"))
+        self._obey()
+
+    @rule(name=names)
+    def lose_a_generation(self, name: str) -> None:
+        for run in self.history[name].others:
+            if run not in self.processes[name]:
+                self.history.tell(ev.GenerationGone(service=name, old=run))
+                self._obey()
+                return
+
+    @rule(name=names)
+    def keep_its_configuration(self, name: str) -> None:
+        self.history.tell(ev.ConfigKept(service=name, at="now"))
 
     @precondition(lambda self: self.tests)
     @rule(ok=st.booleans())
     def check(self, ok: bool) -> None:
         order = self.tests.pop(0)
         summary = "" if ok else "broken"
-        self.history.checked(order.service, run=order.run, ok=ok, summary=summary)
+        report = CheckReport(addresses=(ADDRESS,), hold=(ADDRESS,))
+        final = not ok
+        self.history.checked(order.service, run=order.run, ok=ok, summary=summary, report=report, final=final)
         self._obey()
 
     @rule(name=names, ready=st.booleans())
@@ -128,14 +184,29 @@ class AnyHistory(RuleBasedStateMachine):
     @invariant()
     def no_service_has_two_lives(self) -> None:
         for name in NAMES:
-            unborn = [order for order in self.unborn if order.service == name]
-            assert len(self.processes[name]) + len(unborn) <= 1
+            each = self.history[name]
+            unborn = {order.run for order in self.unborn if order.service == name}
+            leaving = {order.run for order in self.history.ordered(do.Retire) if order.service == name}  # type: ignore[attr-defined]
+            successor = {each.successor.run} if each.successor else set()
+            assert len((self.processes[name] | unborn) - successor - leaving - set(each.others)) <= 1
+
+    @invariant()
+    def only_one_that_can_hand_over_has_other_runs(self) -> None:
+        for name in ("db", "cache", "migrate"):
+            assert not self.history[name].others
+            assert self.history[name].successor is None
+
+    @invariant()
+    def a_service_at_rest_has_no_other_runs(self) -> None:
+        for name in NAMES:
+            if self.history[name].state in AT_REST:
+                assert not self.history[name].others
 
     @invariant()
     def what_is_down_has_no_process(self) -> None:
         for name in NAMES:
             if self.history[name].is_down:
-                assert not self.processes[name]
+                assert self.processes[name] <= set(self.history[name].others)
 
     @invariant()
     def every_state_that_should_pass_has_a_deadline(self) -> None:

@@ -59,11 +59,11 @@ def test_everything_stops_in_reverse_order_and_waits() -> None:
 
     history.ask("stop")
 
-    assert history.signals() == [("web", "TERM")]
+    assert history.asked() == [("web", "TERM")]
     history.exited("web", 0)
-    assert history.signals() == [("web", "TERM"), ("app", "TERM")]
+    assert history.asked() == [("web", "TERM"), ("app", "TERM")]
     history.exited("app", 0)
-    assert history.signals()[2:] == [("cache", "TERM"), ("db", "TERM")]
+    assert history.asked()[2:] == [("cache", "TERM"), ("db", "TERM")]
 
 
 def test_a_service_counts_as_down_when_its_last_process_is_gone() -> None:
@@ -72,11 +72,11 @@ def test_a_service_counts_as_down_when_its_last_process_is_gone() -> None:
 
     history.exited("web", 0, leftovers=2)
     assert history["web"].state is State.KILLING
-    assert history.signals() == [("web", "TERM")]
+    assert history.asked() == [("web", "TERM")]
     history.gone("web")
 
     assert history["web"].state is State.STOPPED
-    assert history.signals()[-1] == ("app", "TERM")
+    assert history.asked()[-1] == ("app", "TERM")
 
 
 def test_a_stop_of_what_others_need_is_refused_and_stops_nothing() -> None:
@@ -85,7 +85,7 @@ def test_a_stop_of_what_others_need_is_refused_and_stops_nothing() -> None:
     with pytest.raises(RefusedError, match="cannot stop db: needed by app, web"):
         history.ask("stop", "db")
 
-    assert history.signals() == []
+    assert history.asked() == []
 
 
 def test_a_cascading_stop_takes_the_dependents_first() -> None:
@@ -95,7 +95,7 @@ def test_a_cascading_stop_takes_the_dependents_first() -> None:
     for name in ("web", "app", "db"):
         history.exited(name, 0)
 
-    assert [name for name, _ in history.signals()] == ["web", "app", "db"]
+    assert [name for name, _ in history.asked()] == ["web", "app", "db"]
     assert history.finished[op] == {"web": "", "app": "", "db": ""}
     assert history["cache"].state is State.RUNNING
 
@@ -106,7 +106,7 @@ def test_a_stop_wins_over_a_start_under_way() -> None:
     history.spawned("db")
 
     stop = history.ask("stop", "db")
-    assert history.signals() == [("db", "TERM")]
+    assert history.asked() == [("db", "TERM")]
     history.ready("db")
     history.exited("db", -15)
 
@@ -122,7 +122,7 @@ def test_a_stop_before_the_process_exists_reaches_it_as_soon_as_it_does() -> Non
     assert history["db"].state is State.STOPPING
     history.spawned("db")
 
-    assert history.signals() == [("db", "TERM")]
+    assert history.asked() == [("db", "TERM")]
 
 
 def test_a_stop_during_the_configuration_test_ends_the_test() -> None:
@@ -144,7 +144,7 @@ def test_a_restart_leaves_the_dependents_alone() -> None:
     history.exited("db", 0)
     history.up("db")
 
-    assert history.signals() == [("db", "TERM")]
+    assert history.asked() == [("db", "TERM")]
     assert history["db"].run == 2
     assert history.finished[op] == {"db": ""}
 
@@ -158,7 +158,7 @@ def test_a_cascading_restart_goes_down_and_up_in_order() -> None:
     assert history.spawns()[4:] == ["db"]
     history.up("db", "app", "web")
 
-    assert [name for name, _ in history.signals()] == ["web", "app", "db"]
+    assert [name for name, _ in history.asked()] == ["web", "app", "db"]
     assert history.spawns()[4:] == ["db", "app", "web"]
     assert history.finished[op] == {"db": "", "app": "", "web": ""}
 
@@ -284,11 +284,11 @@ def test_a_stop_goes_on_when_who_had_to_go_first_is_wanted_again() -> None:
     history.ask("start")
     history.up("a", "b", "c")
     stop = history.ask("stop")
-    assert history.signals() == [("c", "TERM")]
+    assert history.asked() == [("c", "TERM")]
 
     history.ask("start", "b")
 
-    assert ("a", "TERM") in history.signals()
+    assert ("a", "TERM") in history.asked()
     history.exited("a", 0)
     assert history.finished[stop]["a"] == ""
 

@@ -199,7 +199,7 @@ def test_a_service_that_never_gets_ready_is_stopped_gracefully_and_tried_again()
     history.tell(_probe_failed("answered 503"))
 
     history.later(5.0)
-    assert history.signals() == [("app", "TERM")]
+    assert history.asked() == [("app", "TERM")]
     history.exited("app", -15)
 
     assert history["app"].reason == "not ready within 5 s: answered 503"
@@ -217,11 +217,11 @@ def test_a_service_may_ask_for_more_time() -> None:
 
     history.tell(ev.StatusReceived(service="app", run=1, status="recovering", extend=60.0))
     history.later(59.0)
-    assert history.signals() == []
+    assert history.asked() == []
     assert history["app"].reason == "recovering"
     history.later(1.0)
 
-    assert history.signals() == [("app", "TERM")]
+    assert history.asked() == [("app", "TERM")]
 
 
 def test_a_service_that_does_not_stop_is_killed() -> None:
@@ -281,7 +281,7 @@ def test_dependents_go_on_when_what_they_need_crashes() -> None:
     history.exited("db", -9)
 
     assert history["app"].state is State.RUNNING
-    assert history.signals() == []
+    assert history.asked() == []
 
 
 def test_a_dependent_that_crashes_meanwhile_waits_for_what_it_needs() -> None:
@@ -303,7 +303,7 @@ def test_a_stop_signal_that_may_be_lost_is_repeated_until_the_time_is_up() -> No
 
     history.later(0.5)
     history.later(0.5)
-    assert history.signals() == [("app", "TERM")] * 3
+    assert history.asked() == [("app", "TERM")] * 3
     history.later(0.2)
 
     assert history.orders[-1] == do.Sweep(service="app", run=1)
@@ -315,7 +315,7 @@ def test_a_hopeless_run_is_not_waited_for_and_its_own_words_say_why() -> None:
     history.spawned("app")
 
     history.tell(ev.ProbeFailed(service="app", run=1, answer="no application", hopeless=True))
-    assert history.signals() == [("app", "TERM")]
+    assert history.asked() == [("app", "TERM")]
     words = ("Traceback:", "ModuleNotFoundError: No module named 'br_api'", "spawned worker 1")
     history.exited("app", 0, last_words=words)
 

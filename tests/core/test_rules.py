@@ -25,6 +25,10 @@ ANY_FIELDS = {"service": "a", "run": 0, "reason": "", "blocked": False, "pid": 1
     "code": 0,
     "ok": True,
     "paths": [],
+    "dependency": "",
+    "old": 0,
+    "at": "",
+    "addresses": [],
 }
 CELLS = list(product(State, all_events()))
 

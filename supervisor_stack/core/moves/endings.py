@@ -11,7 +11,7 @@ from supervisor_stack.core import events as ev
 from supervisor_stack.core import restart
 from supervisor_stack.core.evidence import excerpt, telling_line
 from supervisor_stack.core.moves.base import KILL_TIMEOUT, Step, enter, quiet, wait
-from supervisor_stack.core.state import Ending, ExitRecord, Service, State
+from supervisor_stack.core.state import AT_REST, Copy, Ending, ExitRecord, Service, State
 
 REMEMBERED_EXITS = 5
 
@@ -23,31 +23,53 @@ SIGNAL_NAMES = {
 
 
 def after_exit(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
-    """The main process is gone by itself. Whatever it left behind goes before the next run."""
-    return _clear(service, _judge(service, event), event, now, chance)
+    """The main process is gone by itself.
+
+    Whatever it left behind goes before the next run, or serves on until that is ready.
+    """
+    ending = judge(service, event)
+    if event.code in service.spec.wish_exits and service.ready:
+        service = msgspec.structs.replace(service, again=True, restarts=service.restarts + 1)
+    elif not service.ready and event.changed and service.kept and not service.copy:
+        # It fell over its changed configuration: next time on the one that it started with before.
+        ending = msgspec.structs.replace(ending, final=False)
+        service = msgspec.structs.replace(service, copy=Copy(ending.reason, ending.detail))
+    if service.can_hand_over and service.wanted and not service.again and not ending.final:
+        left = msgspec.structs.replace(record(service, ending, now), others=with_leftovers(service, event))
+        settled, orders = settle(left, now, chance)
+        if settled.is_down:
+            return settled, (*quiet(service), *orders)
+    return _clear(service, ending, event, now, chance)
 
 
 def after_stop(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
     """The main process is gone because it was told to."""
     ending = service.ending or Ending(describe_exit(event.code), clean=True)
-    return _clear(service, _explain(ending, event), event, now, chance)
+    return _clear(service, explain(ending, event), event, now, chance)
 
 
 def after_kill(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
     """SIGKILL reached the main process; the others may still be on their way."""
-    service = _record(service, _explain(service.ending or Ending(service.reason), event), now)
-    return (service, ()) if event.leftovers else (settle(service, now, chance), ())
+    service = record(service, explain(service.ending or Ending(service.reason), event), now)
+    return (service, ()) if event.leftovers or service.others else settle(service, now, chance)
 
 
 def swept(service: Service, event: ev.MembersGone, now: float, chance: float) -> Step:
     """The last process is gone."""
-    return settle(service, now, chance), ()
+    return settle(msgspec.structs.replace(service, others=()), now, chance)
+
+
+def forget_generation(service: Service, event: ev.GenerationGone, now: float, chance: float) -> Step:
+    """Nothing is left of another run."""
+    return msgspec.structs.replace(
+        service, others=tuple(run for run in service.others if run != event.old)
+    ), ()
 
 
 def after_spawn_failure(service: Service, event: ev.SpawnFailed, now: float, chance: float) -> Step:
     """There is no process, and why."""
     ending = Ending(event.reason, event.detail, final=event.final)
-    return settle(msgspec.structs.replace(service, ending=ending), now, chance), ()
+    return settle(msgspec.structs.replace(service, ending=ending), now, chance)
 
 
 def describe_exit(code: int) -> str:
@@ -57,51 +79,98 @@ def describe_exit(code: int) -> str:
     return f"killed by SIG{SIGNAL_NAMES[-code]}" if -code in SIGNAL_NAMES else f"killed by signal {-code}"
 
 
-def _explain(ending: Ending, event: ev.ProcessExited) -> Ending:
+def explain(ending: Ending, event: ev.ProcessExited) -> Ending:
     """With the run's own words, where the reason alone says too little."""
-    if not ending.unexplained or not event.last_words:
+    line = telling_line(event.last_words)
+    if not ending.unexplained or not line:
         return ending
-    return Ending(f"{ending.reason}: {telling_line(event.last_words)}", excerpt(event.last_words))
+    return Ending(f"{ending.reason}: {line}", excerpt(event.last_words))
 
 
-def _judge(service: Service, event: ev.ProcessExited) -> Ending:
+def judge(service: Service, event: ev.ProcessExited) -> Ending:
     """What an exit that nobody asked for means."""
     words = event.last_words
     if event.code == 0 and event.leftovers and service.spec.type == "service" and not service.ready:
         told = "it put itself into the background; its command has to stay in the foreground"
         return Ending(told, excerpt(words), final=True)
     reason = describe_exit(event.code)
-    if event.code != 0 and words:
-        reason = f"{reason}: {telling_line(words)}"
+    if event.out_of_memory:
+        return Ending(f"{reason}: out of memory (the kernel's OOM killer)", (event.kernel, *excerpt(words)))
+    if event.kernel:
+        return Ending(f"{reason} ({event.kernel})", excerpt(words))
+    if wish := service.spec.wish_exits.get(event.code):
+        return Ending(f"{reason}: {wish}")
+    if event.code != 0 and (line := telling_line(words)):
+        reason = f"{reason}: {line}"
     if meaning := service.spec.final_exits.get(event.code):
         return Ending(f"{reason} ({meaning})", excerpt(words), final=True)
     return Ending(reason, excerpt(words), clean=event.code == 0)
 
 
 def _clear(service: Service, ending: Ending, event: ev.ProcessExited, now: float, chance: float) -> Step:
-    service = _record(service, ending, now)
-    if not event.leftovers:
-        return settle(service, now, chance), quiet(service)
-    told = f"{ending.reason}; clearing {event.leftovers} left-over processes"
-    service = enter(service, State.KILLING, now, reason=told, deadline=now + KILL_TIMEOUT)
-    return service, (*quiet(service), do.Sweep(service=service.name, run=service.run))
+    service = record(service, ending, now)
+    if not event.leftovers and not service.others:
+        service, orders = settle(service, now, chance)
+        return service, (*quiet(service), *orders)
+    others = f" and of {len(service.others)} other runs" if service.others else ""
+    told = f"{ending.reason}; clearing {event.leftovers} left-over processes{others}"
+    service, orders = sweep(service, told, now)
+    return service, (*quiet(service), *orders)
 
 
-def _record(service: Service, ending: Ending, now: float) -> Service:
-    record = ExitRecord(service.run, now, ending.reason, now - service.started)
-    exits = (*service.exits, record)[-REMEMBERED_EXITS:]
-    return msgspec.structs.replace(service, pid=None, ready=False, stale=False, ending=ending, exits=exits)
+def sweep(service: Service, reason: str, now: float) -> Step:
+    """Be rid of every process of the service, whichever run it is of."""
+    service = enter(service, State.KILLING, now, reason=reason, deadline=now + KILL_TIMEOUT)
+    return service, (do.Sweep(service=service.name, run=service.run),)
 
 
-def settle(service: Service, now: float, chance: float) -> Service:
-    """All processes of the run are gone: what comes next."""
+def with_leftovers(service: Service, event: ev.ProcessExited) -> tuple[int, ...]:
+    """The other runs of which processes may be there, now that the main process of this one is gone."""
+    return (*service.others, service.run) if event.leftovers else service.others
+
+
+def record(service: Service, ending: Ending, now: float, *, replaced: bool = False) -> Service:
+    """The present run is over."""
+    over = ExitRecord(service.run, now, ending.reason, now - service.started, replaced)
+    exits = (*service.exits, over)[-REMEMBERED_EXITS:]
+    return msgspec.structs.replace(
+        service,
+        pid=None,
+        ready=False,
+        stale=False,
+        refused=False,
+        missed=0,
+        hung="",
+        ending=ending,
+        exits=exits,
+    )
+
+
+def settle(service: Service, now: float, chance: float) -> Step:
+    """All processes of the run are gone, or serve on without a main process: what comes next."""
+    settled = _next(service, now, chance)
+    if settled.state in AT_REST and settled.others:
+        return sweep(service, "clearing what is left of older runs", now)
+    return settled, ()
+
+
+def _next(service: Service, now: float, chance: float) -> Service:
     ending = service.ending or Ending("stopped", clean=True)
     service = msgspec.structs.replace(service, blocked=False)
     if not service.wanted:
         reason = "" if ending.clean else ending.reason
         detail = () if ending.clean else ending.detail
         return enter(
-            service, State.STOPPED, now, pid=None, again=False, reason=reason, detail=detail, ending=None
+            service,
+            State.STOPPED,
+            now,
+            pid=None,
+            again=False,
+            renew=False,
+            reason=reason,
+            detail=detail,
+            ending=None,
+            copy=None,
         )
     if service.again:
         return wait(service, now)

@@ -11,11 +11,14 @@ from supervisor_stack.core.moves.base import (
     Step,
     enter,
     keep,
+    keep_config,
+    lasted,
     probe_address,
     run,
     start_probe,
     watch_files,
 )
+from supervisor_stack.core.moves.succession import give_up_successor, renew
 from supervisor_stack.core.state import Service, State
 
 
@@ -34,7 +37,7 @@ def follow(service: Service, now: float) -> Step:
     if service.is_leaving:
         return service, ()
     if service.spec.watch and service.spec.watch.action == "restart":
-        return keep(service, again=True)
+        return renew(service, now)
     return _begin(service, now)
 
 
@@ -48,13 +51,20 @@ def apply_reload(service: Service, event: ev.CheckFinished, now: float, chance: 
     if not event.ok:
         service, orders = _end(service, event.summary, event.evidence, now)
         return service, (*watch_files(service), *orders)
+    if service.copy:  # a signal would have it read the copy again
+        return keep(service, again=True)
     service = msgspec.structs.replace(service, report=event.report)
     return service, _signal(service)
 
 
 def finish_reload(service: Service, event: ev.ReloadVerified, now: float, chance: float) -> Step:
-    """It works with the new configuration."""
-    return _end(msgspec.structs.replace(service, ready=True), "", (), now)
+    """It works with the new configuration, and listens where that says."""
+    service = msgspec.structs.replace(service, ready=True)
+    following = keep_config(service)
+    if service.spec.hold:
+        following = (do.HoldSockets(service=service.name, addresses=service.held), *following)
+    service, orders = _end(service, "", (), now)
+    return service, (*following, *orders)
 
 
 def reject_reload(service: Service, event: ev.ReloadFailed, now: float, chance: float) -> Step:
@@ -66,16 +76,30 @@ def reject_reload(service: Service, event: ev.ReloadFailed, now: float, chance: 
 
 def abandon_reload(service: Service, event: ev.DeadlinePassed, now: float, chance: float) -> Step:
     """No verdict came."""
+    if service.successor:
+        waited = f"not ready within {lasted(service.since, now)}"
+        answer = service.successor.answer
+        return give_up_successor(service, f"{waited}: {answer}" if answer else waited, (), now)
     service, orders = _end(service, "the reload came to no verdict", (), now)
     return service, (do.StopCheck(service=service.name), *orders)
+
+
+def note_unheld(service: Service, event: ev.HoldFailed, now: float, chance: float) -> Step:
+    """Where it listens of its own accord nobody can wait for its next run, nor share with this one."""
+    if service.report is None:
+        return service, ()
+    held = tuple(address for address in service.report.hold if address not in event.addresses)
+    return keep(service, report=msgspec.structs.replace(service.report, hold=held))
 
 
 def _begin(service: Service, now: float) -> Step:
     """Test the changed configuration first; nothing is signalled yet."""
     spec = service.spec
-    if spec.reload is None:
+    if service.copy and service.can_hand_over:
+        return renew(service, now)
+    if spec.reload is None and not (service.copy and spec.check):
         return service, ()
-    allowed = spec.reload.timeout + (spec.check.timeout if spec.check else 0.0)
+    allowed = (spec.reload.timeout if spec.reload else 0.0) + (spec.check.timeout if spec.check else 0.0)
     # The shell bounds both steps itself; this deadline only catches the shell's own failure.
     service = enter(service, State.RELOADING, now, stale=False, deadline=now + allowed + KILL_TIMEOUT)
     if spec.check:
@@ -94,4 +118,4 @@ def _end(service: Service, problem: str, evidence: tuple[str, ...], now: float) 
     ended = run(verdict, now)
     if not service.ready:
         ended = msgspec.structs.replace(ended, ready=False, reason=problem or service.reason)
-    return _begin(ended, now) if service.stale else (ended, ())
+    return _begin(ended, now) if service.stale and not service.renew else (ended, ())

@@ -6,10 +6,24 @@ import msgspec
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.moves.base import Step, enter, keep, run, start_probe, terminate, wait, watch_files
+from supervisor_stack.core.moves.base import (
+    Step,
+    enter,
+    keep,
+    keep_config,
+    lasted,
+    retire,
+    run,
+    spawn,
+    start_probe,
+    terminate,
+    wait,
+    watch_alive,
+    watch_files,
+)
 from supervisor_stack.core.moves.endings import settle
 from supervisor_stack.core.moves.reloading import follow
-from supervisor_stack.core.state import NEVER, Ending, Service, State
+from supervisor_stack.core.state import NEVER, Copy, Ending, Service, State
 
 
 def note_needs(service: Service, event: ev.DependenciesPending, now: float, chance: float) -> Step:
@@ -19,12 +33,13 @@ def note_needs(service: Service, event: ev.DependenciesPending, now: float, chan
 
 def begin(service: Service, event: ev.DependenciesReady, now: float, chance: float) -> Step:
     """A new run: first the configuration test, where it is cheap and its report is needed."""
-    number = service.run + 1
+    number = service.last_run + 1
     started = enter(
         service,
         State.STARTING,
         now,
         run=number,
+        last_run=number,
         stale=False,
         blocked=False,
         ending=None,
@@ -35,21 +50,21 @@ def begin(service: Service, event: ev.DependenciesReady, now: float, chance: flo
     )
     if service.spec.check and service.spec.check.before_start:
         return started, (do.RunCheck(service=service.name, run=number),)
-    spawn = do.Spawn(service=service.name, run=number, addresses=service.spec.addresses)
-    return started, (*watch_files(started), spawn)
+    return started, (*watch_files(started), spawn(started, number))
 
 
 def spawn_checked(service: Service, event: ev.CheckFinished, now: float, chance: float) -> Step:
     """The test before a start is done: go on, or fail without trying what cannot work."""
-    if not event.ok:
+    if event.ok:
+        service = msgspec.structs.replace(service, report=event.report, copy=None)
+    elif event.final and service.kept:
+        service = msgspec.structs.replace(service, copy=Copy(event.summary, event.evidence))
+    else:
         # Watched all the same: the cure is a change of these files.
         ending = Ending(event.summary, event.evidence, final=event.final)
-        failed = msgspec.structs.replace(service, ending=ending)
-        return settle(failed, now, chance), watch_files(service)
-    service = msgspec.structs.replace(service, report=event.report)
-    addresses = event.report.addresses if event.report else service.spec.addresses
-    spawn = do.Spawn(service=service.name, run=service.run, addresses=addresses)
-    return service, (*watch_files(service), spawn)
+        failed, orders = settle(msgspec.structs.replace(service, ending=ending), now, chance)
+        return failed, (*watch_files(service), *orders)
+    return service, (*watch_files(service), spawn(service, service.run))
 
 
 def supervise(service: Service, event: ev.Spawned, now: float, chance: float) -> Step:
@@ -58,27 +73,46 @@ def supervise(service: Service, event: ev.Spawned, now: float, chance: float) ->
     if service.spec.type == "task":
         return enter(service, State.RUNNING, now, reason="", detail=()), ()
     if service.spec.ready is None:
-        return run(service, now), ()
+        return _take_up(service, now)
     return service, (start_probe(service),)
 
 
 def accept(service: Service, event: ev.BecameReady, now: float, chance: float) -> Step:
     """It answers: it is of use. Files that changed while it started may have been read before that."""
-    service = run(service, now)
-    return follow(service, now) if service.stale else (service, ())
+    stale = service.stale
+    service, orders = _take_up(service, now)
+    if not stale:
+        return service, orders
+    service, more = follow(service, now)
+    return service, (*orders, *more)
+
+
+def _take_up(service: Service, now: float) -> Step:
+    """It is of use, and what older runs have left is not needed any more."""
+    if service.copy:
+        told = f"runs on the copy of its configuration of {service.kept}: {service.copy.reason}"
+        service = msgspec.structs.replace(service, rejected=told, rejected_detail=service.copy.detail)
+    else:
+        service = msgspec.structs.replace(service, rejected="", rejected_detail=())
+    retiring = tuple(retire(service, other) for other in service.others)
+    # It may have told by itself that it is ready, while it was being asked.
+    watch = watch_alive(service) or (do.StopProbe(service=service.name),)
+    return run(service, now), (*retiring, *watch, *keep_config(service))
 
 
 def recover(service: Service, event: ev.BecameReady, now: float, chance: float) -> Step:
     """It answers again."""
-    return keep(service, ready=True, reason="", detail=())
+    service, _ = keep(service, ready=True, reason="", detail=())
+    return service, watch_alive(service)
 
 
 def judge_answer(service: Service, event: ev.ProbeFailed, now: float, chance: float) -> Step:
-    """Say how far it is; a run that can never get ready is not waited for."""
+    """Say how far it is; a run that can never get ready is not waited for, one that comes nearer is."""
     if event.hopeless:
         ending = Ending(event.answer, unexplained=True)
         return terminate(msgspec.structs.replace(service, ending=ending), now)
-    return note_answer(service, event, now, chance)
+    patience = now + service.spec.start_timeout if event.progress else 0.0
+    return keep(service, reason=event.answer, deadline=max(service.deadline, patience))
 
 
 def note_answer(service: Service, event: ev.ProbeFailed, now: float, chance: float) -> Step:
@@ -92,11 +126,16 @@ def note_status(service: Service, event: ev.StatusReceived, now: float, chance: 
     return keep(service, reason=event.status or service.reason, deadline=deadline)
 
 
+def note_copy(service: Service, event: ev.ConfigKept, now: float, chance: float) -> Step:
+    """There is a copy of its configuration to fall back on."""
+    return keep(service, kept=event.at)
+
+
 def give_up_start(service: Service, event: ev.DeadlinePassed, now: float, chance: float) -> Step:
     """Too late. It gets its stop signal, not SIGKILL: it may be a database in recovery."""
-    waited = f"not ready within {service.spec.start_timeout:g} s"
+    waited = f"not ready within {lasted(service.since, now)}"
     reason = f"{waited}: {service.reason}" if service.reason else waited
-    return terminate(msgspec.structs.replace(service, ending=Ending(reason)), now)
+    return terminate(msgspec.structs.replace(service, ending=Ending(reason, hung=True)), now)
 
 
 def trust(service: Service, event: ev.DeadlinePassed, now: float, chance: float) -> Step:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.moves.base import Step, enter, keep, wait
+from supervisor_stack.core.moves.base import Step, ask_to_leave, enter, keep, start_probe, wait
+from supervisor_stack.core.moves.endings import settle
 from supervisor_stack.core.state import Service, State
 
 
@@ -17,20 +20,47 @@ def want_after_all(service: Service, event: ev.StartRequested, now: float, chanc
     return keep(service, wanted=True)
 
 
+def want_back(service: Service, event: ev.Event, now: float, chance: float) -> Step:
+    """It is leaving, and shall be there: again when it is gone; or at once, if it refuses to leave."""
+    if not service.refused or isinstance(event, ev.RestartRequested):
+        return keep(service, wanted=True, again=True)
+    # A start like any other, only that its process is there already.
+    deadline = now + service.spec.start_timeout
+    back = enter(service, State.STARTING, now, wanted=True, again=False, deadline=deadline)
+    back = msgspec.structs.replace(back, refused=False, blocked=False)
+    return back, (start_probe(back),)
+
+
 def want_again(service: Service, event: ev.Event, now: float, chance: float) -> Step:
     """It is leaving, or shall leave: a new run begins when this one is over."""
     return keep(service, wanted=True, again=True)
 
 
+def follow_dependency(service: Service, event: ev.DependencyCrashed, now: float, chance: float) -> Step:
+    """What it requires crashed: it ends, and begins again when that is ready again."""
+    if service.is_leaving:
+        return service, ()
+    return keep(service, again=True, reason=f"{event.dependency} crashed")
+
+
 def unwant(service: Service, event: ev.StopRequested, now: float, chance: float) -> Step:
     """It shall leave; when, is for those to say who need it."""
-    return keep(service, wanted=False, again=False)
+    return keep(service, wanted=False, again=False, renew=False)
+
+
+def insist(service: Service, event: ev.StopRequested, now: float, chance: float) -> Step:
+    """It is leaving already; one that does not is asked again, as if it had never been."""
+    if not service.is_stuck:
+        return keep(service, wanted=False, again=False)
+    patience = now + service.spec.stop_timeout
+    service = msgspec.structs.replace(service, wanted=False, again=False, blocked=False, refused=False)
+    return keep(service, patience=patience, deadline=patience)[0], ask_to_leave(service)
 
 
 def rest(service: Service, event: ev.StopRequested, now: float, chance: float) -> Step:
-    """Nothing runs: it is stopped on the spot."""
-    stopped = enter(service, State.STOPPED, now, wanted=False, again=False, reason="", detail=())
-    return stopped, ()
+    """No main process runs: it is stopped on the spot, or when the rest of its older runs is gone."""
+    stopped = msgspec.structs.replace(service, wanted=False, again=False, ending=None)
+    return settle(stopped, now, chance)
 
 
 def forget(service: Service, event: ev.ResetRequested, now: float, chance: float) -> Step:
