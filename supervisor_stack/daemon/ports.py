@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import os
 import socket
 import stat
 import struct
 from pathlib import Path
 
+from supervisor_stack.kinds.listen import tcp
 from supervisor_stack.spec import Address
 
 
@@ -30,8 +32,20 @@ async def describe_holder(address: Address) -> str:
     if address.path:
         pid = _unix_holder(address.path)
     else:
-        pid = await asyncio.to_thread(_tcp_holder, address.port)
+        pid = await asyncio.to_thread(_tcp_holder, address)
     return f"pid {pid} ({_command(pid)})" if pid else "a process that stackd may not look into"
+
+
+def meet(one: Address, other: Address) -> bool:
+    """Whether two addresses are in each other's way: a wildcard is in that of its whole port."""
+    if one.path or other.path:
+        return one.path == other.path
+    if one.port != other.port:
+        return False
+    hosts = {one.host, other.host}
+    if (":" in one.host) != (":" in other.host):
+        return "::" in hosts  # it may take IPv4 as well
+    return len(hosts) == 1 or bool(hosts & {"", "*", "0.0.0.0", "::"})  # noqa: S104
 
 
 def _tcp_is_taken(address: Address) -> bool:
@@ -41,7 +55,7 @@ def _tcp_is_taken(address: Address) -> bool:
         # With SO_REUSEADDR the bind fails for a listener only, not for connections in TIME_WAIT.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not address.dual)
         try:
             probe.bind((host, address.port))
         except OSError as error:
@@ -78,7 +92,7 @@ def _unix_holder(path: str) -> int | None:
     return int(pid)
 
 
-def _tcp_holder(port: int) -> int | None:
+def _tcp_holder(address: Address) -> int | None:
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -87,8 +101,8 @@ def _tcp_holder(port: int) -> int | None:
             continue
         for row in rows:
             fields = row.split()
-            # proc(5): local_address is HEXADDR:HEXPORT, state 0A is LISTEN.
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            # proc(5): state 0A is LISTEN.
+            if fields[3] == "0A" and meet(_local_address(fields[1]), address):
                 inodes.add(f"socket:[{fields[9]}]")
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -99,6 +113,13 @@ def _tcp_holder(port: int) -> int | None:
         except OSError:
             continue  # it ended, or is not ours to look into
     return None
+
+
+def _local_address(field: str) -> Address:
+    """proc(5): HEXADDR:HEXPORT, the address in words of four bytes as the machine has them in memory."""
+    host, _, port = field.partition(":")
+    words = struct.unpack(f">{len(host) // 8}I", bytes.fromhex(host))
+    return tcp(str(ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))), int(port, 16))
 
 
 def _command(pid: int) -> str:

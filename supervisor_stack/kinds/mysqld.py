@@ -10,12 +10,20 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from supervisor_stack.kinds.alive import alive
 from supervisor_stack.kinds.base import Facts, Given, Kind
-from supervisor_stack.kinds.listen import tcp
+from supervisor_stack.kinds.listen import can_be_held, tcp
 from supervisor_stack.kinds.my_cnf import CnfReader
-from supervisor_stack.spec import Address, Check, Precondition, ProbeSpec
+from supervisor_stack.spec import Address, Check, Hold, Precondition, ProbeSpec
 
 _PORT = 3306
+
+# MariaDB takes over sockets since 10.6, by sd_listen_fds_with_names(3) (sql/mysqld.cc), where it was built
+# with libsystemd. MySQL uses of that library sd_notify(3) alone.
+_TAKES_OVER = "sd_listen_fds"
+_CANNOT_TAKE_OVER = (
+    "this server cannot take over a socket (MariaDB can since 10.6, if built with libsystemd, MySQL cannot)"
+)
 
 # MariaDB: "2026-11-22  8:26:26 0 [ERROR] ..."; MySQL 8: "2026-11-22T08:26:26.123456Z 0 [ERROR] ...".
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[ T] ?\d{1,2}:\d\d:\d\d(?:\.\d+)?\S* \d+ ")
@@ -29,11 +37,22 @@ def learn(given: Given) -> Facts:
     # --defaults-file has to be the first: the server knows it nowhere else.
     argv = (given.binary, f"--defaults-file={given.config}", *given.args)
     unix, ports = tuple(_unix_socket(conf)), tuple(_ports(conf))
+    can_take_over = given.files.imports(given.binary, _TAKES_OVER)
+    if given.hold and can_take_over:
+        # A server that is given sockets opens no other (network_init()), so these are all.
+        unix = tuple(address for address in given.hold if address.path)
+        ports = tuple(address for address in given.hold if not address.path)
     ready = _probe((*unix, *ports))
     return Facts(
         argv=(*argv, *_foreground(conf)),
         addresses=(*ports, *unix),
         ready=ready,
+        # Nothing can be asked without an account that leaves no trace (protocols/mysql.py). It need not
+        # be: a server that waits for a lock or a full disk would only wait again, after a recovery, and
+        # of what InnoDB itself takes for a hang it dies (innodb_fatal_semaphore_wait_threshold).
+        alive=alive("process"),
+        hold=_hold(given, conf, (*ports, *unix)) if can_take_over else None,
+        no_hold="" if can_take_over else _CANNOT_TAKE_OVER,
         check=Check(
             # Reads the files, sets every variable, and stops there: it binds nothing, leaves the data
             # alone and works beside a running server. MySQL's --validate-config does more, but MariaDB
@@ -63,8 +82,9 @@ def _foreground(conf: CnfReader) -> Iterator[str]:
 
 def _unix_socket(conf: CnfReader) -> Iterator[Address]:
     """Only where the configuration names one: the default is compiled in, and each package has its own."""
-    # Bound after chdir() to the data directory.
-    if (path := conf.value("socket")) and (absolute := _in_datadir(conf, path)):
+    # Bound after chdir() to the data directory; MariaDB takes a name with @ for an abstract one (unix(7)).
+    path = conf.value("socket")
+    if path and not path.startswith("@") and (absolute := _in_datadir(conf, path)):
         yield Address(path=absolute)
 
 
@@ -74,7 +94,34 @@ def _ports(conf: CnfReader) -> Iterator[Address]:
         return
     # A list since MySQL 8.0.13 and MariaDB 10.11; MySQL takes ADDRESS/NAMESPACE.
     for host in conf.value("bind-address", "*").split(","):
-        yield tcp(host.strip().partition("/")[0], int(port) or _PORT)
+        address = tcp(host.strip().partition("/")[0], int(port) or _PORT)
+        yield address
+        if host.strip() == "*":
+            # MariaDB 10.11 opens two sockets, with IPV6_V6ONLY; MySQL one for both.
+            yield tcp("::", address.port)
+
+
+def _hold(given: Given, conf: CnfReader, addresses: tuple[Address, ...]) -> Hold | None:
+    """All sockets or none: what it is not given it does not open."""
+    if given.hold == () or (given.hold is None and not _is_all(conf, addresses)):
+        return None
+    return Hold(
+        lend="systemd",
+        addresses=addresses,
+        # Bound with a umask of 0, and after it has changed to its `user`, which only root can.
+        mode=0o777,
+        user=conf.value("user") if given.as_root else given.user,
+        group="" if given.as_root else given.group,
+        # As it does itself, so that it starts before its network is up (activate_tcp_port(); tried).
+        free_bind=True,
+    )
+
+
+def _is_all(conf: CnfReader, addresses: tuple[Address, ...]) -> bool:
+    """Whether these are all sockets that the server would open, each known in full."""
+    has_path = any(address.path for address in addresses)
+    is_unix_known = has_path or ("socket" in conf and not conf.value("socket"))
+    return is_unix_known and not conf.is_on("extra-port") and all(map(can_be_held, addresses))
 
 
 def _probe(addresses: tuple[Address, ...]) -> ProbeSpec | None:
@@ -132,12 +179,20 @@ def _problems(given: Given, conf: CnfReader, ready: ProbeSpec | None) -> Iterato
 
 KIND = Kind(
     name="mysqld",
+    copy="mysqld",
     binaries=("mariadbd", "mysqld"),
     learn=learn,
     stop_signal="TERM",
+    # MariaDB 10.11.19 that gets SIGTERM while it starts may wait for itself in init_slave() for ever, deaf to
+    # every further signal but SIGKILL (tried: 2 of 12 at 10 to 500 ms, 5 of 12 right after it listens).
+    stop_when_ready=True,
     # Writes its dirty pages, rolls back what is open. Killed, it has to recover, which takes longer:
     # the unit of MariaDB waits 900 s and has SendSIGKILL=no.
     stop_timeout=900.0,
+    kill=False,
+    # It tells how far a recovery, a rollback or a shutdown is, and asks for more time meanwhile
+    # (EXTEND_TIMEOUT_USEC of sd_notify(3): service_manager_extend_timeout() in MariaDB).
+    notify=True,
     # Recovery after a crash may take long and starts over when it is killed: TimeoutStartSec of that unit.
     start_timeout=900.0,
     # SIGHUP only flushes logs, hosts and privileges (mysqld(8)).
@@ -154,4 +209,9 @@ KIND = Kind(
         9: "its configuration has a number with an unknown suffix",
         13: "its configuration has an invalid value",
     },
+    # MYSQLD_RESTART_EXIT of MySQL 8: what it leaves with for the statement RESTART, which it refuses when
+    # the variable is not the number of its parent (is_mysqld_managed() in sql_restart_server.cc). MariaDB
+    # has neither.
+    parent_variable="MYSQLD_PARENT_PID",
+    wish_exits={16: "the SQL statement RESTART"},
 )

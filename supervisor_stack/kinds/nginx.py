@@ -5,10 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 
+from supervisor_stack.kinds.alive import alive
 from supervisor_stack.kinds.base import Facts, Given, Kind
 from supervisor_stack.kinds.nginx_dump import DumpReader
 from supervisor_stack.kinds.nginx_syntax import Directive, parse
-from supervisor_stack.spec import Check, ProbeSpec, Reload
+from supervisor_stack.spec import Check, Hold, ProbeSpec, Reload
 
 # On stderr a line reads "nginx: [emerg] ...", in a log "2026/11/22 07:40:04 [emerg] 12#12: *3 ...". Debian
 # builds nginx with --error-log-path=stderr, so that the test's stderr has the log's form only.
@@ -26,6 +27,7 @@ def learn(given: Given) -> Facts:
         # ngx_http_core_server(): a server block without `listen` listens on 80, or on 8000 for a user
         # who may not bind 80.
         default_port=80 if given.as_root else 8000,
+        hold=given.hold,
     )
     return Facts(
         argv=(given.binary, "-c", given.config, *given.args),
@@ -34,6 +36,8 @@ def learn(given: Given) -> Facts:
         # looked for): a GET would be answered, or not, by the application behind.
         # For an nginx without an http block the user writes a probe that suits.
         ready=ProbeSpec(type="http", method="TRACE"),
+        # For as long as nginx runs nothing may show in its access log.
+        alive=alive("hangup"),
         check=Check(
             # -T: as -t, and prints every file that was read. -q: no "syntax is ok" on stderr. The test
             # opens the logs and binds free ports for a moment, so it has to run as the service's user.
@@ -46,7 +50,22 @@ def learn(given: Given) -> Facts:
             read=reader,
             evidence=complaints,
         ),
+        hold=None if given.hold == () else _hold(given),
         problems=_problems(given),
+    )
+
+
+def _hold(given: Given) -> Hold:
+    return Hold(
+        lend="nginx",
+        # Workers go on without their master, for ever, and share its sockets with those of another.
+        handover=True,
+        # nginx(8): to a worker, finish the requests and leave.
+        retire_signal="QUIT",
+        # ngx_open_listening_sockets(): chmod() after bind().
+        mode=0o666,
+        user=given.user,
+        group=given.group,
     )
 
 
@@ -95,6 +114,7 @@ KIND = Kind(
     # The new configuration is read by the master; the old workers go on until the new ones are there,
     # and stay for good if it is rejected. Only new children tell that it was taken.
     reload=Reload(signal="HUP", new_workers=True, failure=r"\[emerg\]"),
+    copy="nginx",
     # Status 1 is a broken configuration, which the test before the start finds, but also an address
     # that is still held by somebody who may go: so none is final.
     final_exits={},

@@ -11,12 +11,11 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from supervisor_stack.kinds.listen import endpoint, tcp
+from supervisor_stack.kinds.nginx_listen import REUSEPORT, Listener, listeners, obstacle
 from supervisor_stack.kinds.nginx_syntax import Directive, parse
 from supervisor_stack.spec import Address, CheckReport, Spec
 
 _HEADER = re.compile(r"^# configuration file (.+):\n", re.MULTILINE)
-_PORTS = re.compile(r"(?P<host>.*:)?(?P<first>\d+)(?:-(?P<last>\d+))?")
 
 # Read when the configuration is loaded, so that a change takes effect at a reload. auth_basic_user_file
 # is not among them: nginx reads that one at each request (ngx_http_auth_basic_module.html).
@@ -34,12 +33,13 @@ class DumpReader(Spec, frozen=True, kw_only=True):
     """Reads a dump; compares by value, as the spec that holds it has to.
 
     `prefix`: nginx's prefix where it is known. `cwd`: where nginx is started. `default_port`: the port
-    of a server block that names none.
+    of a server block that names none. `hold`: the sockets to hold; None means as many as can be.
     """
 
     prefix: str = ""
     cwd: str = "/"
     default_port: int = 80
+    hold: tuple[Address, ...] | None = None
 
     def __call__(self, dump: str) -> CheckReport:
         """The report; an empty one for text that is no dump."""
@@ -49,50 +49,41 @@ class DumpReader(Spec, frozen=True, kw_only=True):
         tree = _Tree(texts)
         top = tuple(tree.expanded(tree.parsed(tree.main)))
         certificates = (posixpath.join(tree.folder, path) for path in _certificates(top))
+        sockets = listeners(top, self.cwd, self.default_port)
         return CheckReport(
             files=_distinct((*texts, *certificates)),
             globs=_distinct(tree.globs),
-            addresses=self._addresses(top),
+            addresses=tuple(each.address for each in sockets),
+            hold=tuple(each.address for each in sockets if not each.obstacle and self._is_wanted(each)),
             logs=_distinct(self._logs(top)),
+            problems=_distinct(self._problems(tree, sockets)),
+            pid_file=self._pid_file(top),
         )
 
-    def _addresses(self, top: Iterable[Directive]) -> tuple[Address, ...]:
-        """The addresses of plain HTTP first: the ready probe asks the first one."""
-        found: dict[Address, bool] = {}
-        for section in top:
-            if section.name in ("http", "stream", "mail"):
-                for address, plain in self._listens(section):
-                    # One listen with `ssl` makes the address speak TLS for all who share it.
-                    found[address] = plain and section.name == "http" and found.get(address, True)
-        return tuple(sorted(found, key=lambda address: not found[address]))
+    def _is_wanted(self, socket: Listener) -> bool:
+        return self.hold is None or any(_is_same(socket.address, address) for address in self.hold)
 
-    def _listens(self, section: Directive) -> Iterator[tuple[Address, bool]]:
-        """Each listening address, and whether its clients speak neither TLS nor the PROXY protocol."""
-        outer_tls = _is_on(section.block, "ssl")
-        for server in section.block or ():
-            if server.name != "server" or server.block is None:
-                continue
-            tls = outer_tls or _is_on(server.block, "ssl")
-            listens = [inner.args for inner in server.block if inner.name == "listen" and inner.args]
-            if not listens and section.name == "http":
-                listens = [(str(self.default_port),)]
-            for where, *options in listens:
-                if "udp" not in options and "quic" not in options:
-                    plain = not tls and "ssl" not in options and "proxy_protocol" not in options
-                    yield from ((address, plain) for address in self._places(where))
+    def _problems(self, tree: _Tree, sockets: Iterable[Listener]) -> Iterator[str]:
+        """What is to be held and cannot be."""
+        if self.hold is None:
+            for path in tree.files:
+                for listen in _everywhere(tree.parsed(path)):
+                    if listen.name == "listen" and obstacle(listen) == REUSEPORT:
+                        yield (
+                            f"the socket of `listen {' '.join(listen.args)}` in {path} cannot be held: "
+                            f"{REUSEPORT}; remove reuseport, or write hold = []"
+                        )
+        for address in self.hold or ():
+            found = next((each for each in sockets if _is_same(each.address, address)), None)
+            if found is None:
+                yield f"hold names {address}, where nginx does not listen; remove it there"
+            elif found.obstacle:
+                yield f"hold names {address}, which cannot be held: {found.obstacle}; remove it there"
 
-    def _places(self, where: str) -> Iterator[Address]:
-        if where.startswith("unix:"):
-            # Not against the prefix, as other paths: nginx hands it to bind(2) as it is written.
-            yield Address(path=posixpath.join(self.cwd, where.removeprefix("unix:")))
-        elif where.startswith("[") and where.endswith("]"):
-            yield tcp(where.strip("[]"), 80)
-        elif ports := _PORTS.fullmatch(where):
-            for port in range(int(ports["first"]), int(ports["last"] or ports["first"]) + 1):
-                if address := endpoint(f"{ports['host'] or ':'}{port}"):
-                    yield address
-        elif address := endpoint(where, 80):
-            yield address
+    def _pid_file(self, top: Iterable[Directive]) -> str:
+        """Without the directive it is a path that is compiled in, and so unknown here."""
+        path = next((each.args[0] for each in top if each.name == "pid" and each.args), "")
+        return posixpath.join(self.prefix, path) if path.startswith("/") or (path and self.prefix) else ""
 
     def _logs(self, top: Iterable[Directive]) -> Iterator[str]:
         for directive in _everywhere(top):
@@ -112,6 +103,7 @@ class _Tree:
 
     def __init__(self, texts: dict[str, str]) -> None:
         self.main = next(iter(texts))
+        self.files = tuple(texts)
         # With -c, relative names are relative to the folder of that file, whatever -p says.
         self.folder = posixpath.dirname(self.main)
         self.globs: list[str] = []
@@ -185,9 +177,9 @@ def _certificates(top: Iterable[Directive]) -> Iterator[str]:
                 yield path
 
 
-def _is_on(block: Iterable[Directive] | None, name: str) -> bool:
-    """`ssl on;`, the older way to say that all listens of a server speak TLS (gone in 1.25.1)."""
-    return any(inner.name == name and inner.args == ("on",) for inner in block or ())
+def _is_same(one: Address, other: Address) -> bool:
+    """Whether two addresses are one to bind(2), whatever the socket takes beside."""
+    return (one.host, one.port, one.path) == (other.host, other.port, other.path)
 
 
 def _distinct(items: Iterable[str]) -> tuple[str, ...]:

@@ -6,13 +6,14 @@ import pytest
 
 from supervisor_stack.kinds.base import Facts
 from supervisor_stack.kinds.mysqld import complaints, learn
-from supervisor_stack.spec import Address, Precondition, ProbeSpec
+from supervisor_stack.spec import Address, Hold, Precondition, ProbeSpec
 from tests.kinds import guide
 from tests.kinds.given import given
 
 CNF = "/etc/my.cnf"
 MYSQLD = "/usr/sbin/mysqld"
 SOCKET = Address(path="/var/lib/mysql/mysql.sock")
+ANY = (Address(host="0.0.0.0", port=3306), Address(host="::", port=3306))
 
 
 def learnt(options: str, *args: str) -> Facts:
@@ -23,7 +24,7 @@ def test_the_file_of_the_package_works_as_it_stands() -> None:
     facts = learn(given(CNF, {CNF: guide.MY_CNF}, binary=MYSQLD, user="mysql"))
 
     assert facts.argv == (MYSQLD, "--defaults-file=/etc/my.cnf")
-    assert facts.addresses == (Address(host="0.0.0.0", port=3306), SOCKET)
+    assert facts.addresses == (*ANY, SOCKET)
     assert facts.ready == ProbeSpec(type="mysql", address=SOCKET)
     assert facts.logs == ("/var/log/mysqld.log",)
     assert facts.problems == ()
@@ -47,19 +48,20 @@ def test_a_server_that_would_daemonize_is_told_not_to(line: str) -> None:
 @pytest.mark.parametrize(
     ("options", "addresses"),
     [
-        ("", ["0.0.0.0:3306"]),
-        ("port=3307", ["0.0.0.0:3307"]),
-        ("port=0", ["0.0.0.0:3306"]),
+        ("", ["0.0.0.0:3306", "[::]:3306"]),
+        ("port=3307", ["0.0.0.0:3307", "[::]:3307"]),
+        ("port=0", ["0.0.0.0:3306", "[::]:3306"]),
         ("bind-address=127.0.0.1", ["127.0.0.1:3306"]),
-        ("bind_address=*", ["0.0.0.0:3306"]),
+        ("bind_address=*", ["0.0.0.0:3306", "[::]:3306"]),
+        ("bind-address=0.0.0.0", ["0.0.0.0:3306"]),
         ("bind-address=::", ["[::]:3306"]),
         ("bind-address=127.0.0.1, ::1", ["127.0.0.1:3306", "[::1]:3306"]),
         ("bind-address=10.0.0.1/blue", ["10.0.0.1:3306"]),
-        ("socket=/run/mysqld.sock", ["0.0.0.0:3306", "unix:/run/mysqld.sock"]),
-        ("socket=my.sock\ndatadir=/data", ["0.0.0.0:3306", "unix:/data/my.sock"]),
-        ("socket=my.sock", ["0.0.0.0:3306"]),
+        ("socket=/run/mysqld.sock", ["0.0.0.0:3306", "[::]:3306", "unix:/run/mysqld.sock"]),
+        ("socket=my.sock\ndatadir=/data", ["0.0.0.0:3306", "[::]:3306", "unix:/data/my.sock"]),
+        ("socket=my.sock", ["0.0.0.0:3306", "[::]:3306"]),
         ("skip-networking\nsocket=/run/mysqld.sock", ["unix:/run/mysqld.sock"]),
-        ("skip-networking=0", ["0.0.0.0:3306"]),
+        ("skip-networking=0", ["0.0.0.0:3306", "[::]:3306"]),
     ],
 )
 def test_options_become_addresses(options: str, addresses: list[str]) -> None:
@@ -67,6 +69,76 @@ def test_options_become_addresses(options: str, addresses: list[str]) -> None:
 
     assert [str(address) for address in facts.addresses] == addresses
     assert facts.problems == ()
+
+
+MARIADB = ("sd_notify", "sd_listen_fds_with_names")
+MYSQL = ("sd_notify",)
+TCP = Address(host="127.0.0.1", port=3306)
+
+
+def hold(
+    options: str,
+    functions: tuple[str, ...] = MARIADB,
+    written: tuple[Address, ...] | None = None,
+    as_root: bool = False,
+) -> Hold | None:
+    texts = {CNF: f"[mysqld]\n{options}\n"}
+    return learn(
+        given(CNF, texts, functions=functions, hold=written, user="" if as_root else "me", as_root=as_root)
+    ).hold
+
+
+def test_all_its_sockets_are_lent_to_a_mariadb_that_takes_them_over() -> None:
+    options = "bind-address=127.0.0.1\nsocket=/s"
+
+    assert hold(options) == Hold(
+        lend="systemd", addresses=(TCP, Address(path="/s")), mode=0o777, user="me", free_bind=True
+    )
+    assert hold(options, MYSQL) is None
+    assert hold(options, written=()) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "is_held"),
+    [
+        ("bind-address=127.0.0.1\nsocket=/s", True),
+        ("socket=/s", True),
+        ("skip-networking\nsocket=/s", True),
+        ("socket=", True),
+        ("socket=my.sock\ndatadir=/data", True),
+        ("extra-port=0\nsocket=/s", True),
+        ("bind-address=127.0.0.1", False),
+        ("bind-address=db.example.org\nsocket=/s", False),
+        ("bind-address=127.0.0.1,localhost\nsocket=/s", False),
+        ("socket=@mysql\ndatadir=/data", False),
+        ("socket=my.sock", False),
+        ("extra-port=3307\nsocket=/s", False),
+    ],
+)
+def test_nothing_is_held_when_not_all_its_sockets_are_known(options: str, is_held: bool) -> None:
+    assert (hold(options) is not None) == is_held
+
+
+def test_what_the_user_names_is_all_that_it_listens_on() -> None:
+    named = (Address(path="/run/mysqld.sock"), TCP)
+    texts = {CNF: "[mysqld]\nport=3307\n"}
+
+    facts = learn(given(CNF, texts, functions=MARIADB, hold=named))
+
+    assert facts.addresses == (TCP, Address(path="/run/mysqld.sock"))
+    assert facts.hold is not None
+    assert facts.hold.addresses == facts.addresses
+    assert facts.ready == ProbeSpec(type="mysql", address=Address(path="/run/mysqld.sock"))
+
+
+def test_the_socket_belongs_to_the_user_that_the_server_changes_to() -> None:
+    started_by_root = hold("user=mysql\nsocket=/s", as_root=True)
+    started_by_me = hold("user=mysql\nsocket=/s")
+
+    assert started_by_root is not None
+    assert started_by_root.user == "mysql"
+    assert started_by_me is not None
+    assert started_by_me.user == "me"
 
 
 def test_the_unix_socket_is_asked_where_it_is_known() -> None:

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from supervisor_stack.config.machine import DiskFiles
 from supervisor_stack.kinds.mysqld import KIND, learn
 from supervisor_stack.spec import Address
 from tests.kinds.real import free_ports, given_on_disk, run_check, running, wait_for_addresses
 from tests.servers import install_mariadb, program, wait_until
+
+# Before it says so, SIGTERM may leave MariaDB 10.11 waiting for itself.
+READY = "ready for connections"
 
 
 def write_cnf(folder: Path, port: int, *options: str) -> Path:
@@ -47,8 +51,46 @@ def test_mariadb_listens_and_logs_where_its_file_says(tmp_path: Path) -> None:
     with running(KIND, facts, tmp_path) as mariadbd:
         # The kernel knows a unix socket by the name that was given to bind(2).
         wait_for_addresses(mariadbd, (tcp, Address(path="mysqld.sock")), tmp_path)
-        wait_until(lambda: "ready for connections" in Path(log).read_text(), f"{log} tells of readiness")
+        wait_until(lambda: READY in Path(log).read_text(), f"{log} tells of readiness")
     assert mariadbd.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data directory."""
+    folder = tmp_path_factory.mktemp("mariadb")
+    install_mariadb(folder / "data")
+    return folder
+
+
+@pytest.mark.parametrize("hosts", ["*", "::", "0.0.0.0", "127.0.0.1,::1"])
+def test_mariadb_opens_just_the_sockets_that_would_be_held_for_it(installed: Path, hosts: str) -> None:
+    (port,) = free_ports(1)
+    facts = learn(given_on_disk(write_cnf(installed, port, f"bind-address = {hosts}"), program("mariadbd")))
+
+    assert facts.hold is not None
+    assert facts.hold.addresses is not None
+    *tcp, _unix = facts.hold.addresses
+    log = Path(facts.logs[0])
+    starts = log.read_text().count(READY) if log.exists() else 0
+    with running(KIND, facts, installed) as mariadbd:
+        wait_for_addresses(mariadbd, (*tcp, Address(path="mysqld.sock")), installed)
+        wait_until(lambda: log.read_text().count(READY) > starts, "it can be told to stop")
+
+
+def test_a_program_tells_by_its_imports_whether_it_takes_over_sockets() -> None:
+    files = DiskFiles()
+
+    assert files.imports(program("mariadbd"), "sd_listen_fds")
+    assert not files.imports(program("nginx"), "sd_listen_fds")
+
+
+def test_a_script_a_folder_and_nothing_import_nothing(tmp_path: Path) -> None:
+    (tmp_path / "script").write_text("#!/bin/sh\0sd_listen_fds\0")
+    (tmp_path / "empty").touch()
+
+    for name in ("script", "empty", "", "nothing"):
+        assert not DiskFiles().imports(str(tmp_path / name), "sd_listen_fds")
 
 
 def test_the_check_passes_a_good_file_without_touching_the_data_directory(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor_stack.kinds.nginx import KIND, complaints, learn
-from supervisor_stack.spec import Address, ProbeSpec
+from supervisor_stack.spec import Address, Hold, ProbeSpec
 from tests.kinds import guide
 from tests.kinds.given import PROJECT, given
 
@@ -46,6 +46,23 @@ def test_the_dump_of_the_guides_file_tells_all_of_it() -> None:
     assert report.globs == ()
     assert report.addresses == (Address(host="0.0.0.0", port=80),)
     assert report.logs == (f"{PROJECT}/nginx_access.log", f"{PROJECT}/nginx_error.log")
+
+
+def test_its_sockets_are_lent_to_it_and_shared_by_two_runs() -> None:
+    facts = learn(given(CONF, {CONF: guide.NGINX_CONF}, user="www-data"))
+
+    assert facts.hold == Hold(
+        lend="nginx", addresses=None, handover=True, retire_signal="QUIT", mode=0o666, user="www-data"
+    )
+
+
+def test_nothing_is_held_when_the_user_says_so() -> None:
+    facts = learn(given(CONF, {CONF: guide.NGINX_CONF}, hold=()))
+
+    assert facts.hold is None
+    assert facts.check is not None
+    assert facts.check.read is not None
+    assert facts.check.read(f"# configuration file {CONF}:\n{guide.NGINX_CONF}\n").hold == ()
 
 
 @pytest.mark.parametrize(

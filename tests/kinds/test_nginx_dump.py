@@ -27,6 +27,10 @@ def addresses(text: str, reader: DumpReader | None = None) -> list[str]:
     return [str(address) for address in read(text, reader).addresses]
 
 
+def held(text: str, reader: DumpReader | None = None) -> list[str]:
+    return [str(address) for address in read(text, reader).hold]
+
+
 @pytest.mark.parametrize(
     ("listens", "expected"),
     [
@@ -39,6 +43,7 @@ def addresses(text: str, reader: DumpReader | None = None) -> list[str]:
         ("listen localhost;", ["localhost:80"]),
         ("listen [::]:80;", ["[::]:80"]),
         ("listen [::1];", ["[::1]:80"]),
+        ("listen [0:0::1]:80;", ["[::1]:80"]),
         ("listen unix:/run/nginx.sock;", ["unix:/run/nginx.sock"]),
         ('listen "unix:/run/with space.sock";', ["unix:/run/with space.sock"]),
         ("listen unix:nginx.sock;", ["unix:/srv/nginx.sock"]),
@@ -58,6 +63,20 @@ def test_listens_become_addresses(listens: str, expected: list[str]) -> None:
     text = dump(main=f"http {{ server {{ {listens} }} }}")
 
     assert addresses(text, DumpReader(cwd="/srv")) == expected
+
+
+@pytest.mark.parametrize(
+    ("listens", "expected"),
+    [
+        ("listen 80; listen 127.0.0.1:80;", ["0.0.0.0:80"]),
+        ("listen 127.0.0.1:80; listen localhost:80; listen *:80;", ["0.0.0.0:80"]),
+        ("listen 80; listen [::1]:80;", ["0.0.0.0:80", "[::1]:80"]),
+        ("listen [::1]:80; listen [::]:80;", ["[::]:80"]),
+        ("listen 80; listen 127.0.0.1:81;", ["0.0.0.0:80", "127.0.0.1:81"]),
+    ],
+)
+def test_beside_a_wildcard_there_is_no_other_socket_for_the_port(listens: str, expected: list[str]) -> None:
+    assert addresses(dump(main=f"http {{ server {{ {listens} }} }}")) == expected
 
 
 def test_a_server_without_listen_has_the_default_port_of_its_user() -> None:
@@ -206,3 +225,95 @@ def test_no_dump_is_an_empty_report() -> None:
 def test_readers_of_the_same_place_are_equal() -> None:
     assert DumpReader(prefix="/srv") == DumpReader(prefix="/srv")
     assert read(dump(main="http { server { } }")).addresses == (Address(host="0.0.0.0", port=80),)
+
+
+@pytest.mark.parametrize(
+    ("listens", "expected"),
+    [
+        ("listen 80;", ["0.0.0.0:80"]),
+        ("listen [::]:80; listen [::1]:81;", ["[::]:80", "[::1]:81"]),
+        ("listen 8000-8001;", ["0.0.0.0:8000", "0.0.0.0:8001"]),
+        ("listen unix:/run/nginx.sock;", ["unix:/run/nginx.sock"]),
+        ("listen 443 ssl; listen 81 proxy_protocol;", ["0.0.0.0:443", "0.0.0.0:81"]),
+        ("listen 80 backlog=5 rcvbuf=64k so_keepalive=on deferred fastopen=5 bind;", ["0.0.0.0:80"]),
+        ("listen unix:nginx.sock; listen 80;", ["0.0.0.0:80"]),
+        ("listen localhost:81; listen 80;", ["0.0.0.0:80"]),
+        ("listen 81 multipath; listen 80;", ["0.0.0.0:80"]),
+        ("listen 443 quic reuseport; listen 80;", ["0.0.0.0:80"]),
+    ],
+)
+def test_what_can_be_held_is_held(listens: str, expected: list[str]) -> None:
+    report = read(dump(main=f"http {{ server {{ {listens} }} }}"))
+
+    assert [str(address) for address in report.hold] == expected
+    assert report.problems == ()
+
+
+def test_the_sockets_of_streams_and_mail_are_held_too() -> None:
+    text = dump(
+        main="stream { server { listen 3306; } server { listen 53 udp; } } mail { server { listen 25; } }"
+    )
+
+    assert held(text) == ["0.0.0.0:3306", "0.0.0.0:25"]
+
+
+def test_ipv6only_off_in_one_server_makes_the_socket_take_ipv4_as_well() -> None:
+    text = dump(main="http { server { listen [::]:80; } server { listen [::]:80 ipv6only=off; } }")
+
+    assert read(text).hold == (Address(host="::", port=80, dual=True),)
+
+
+def test_reuseport_is_refused_by_name() -> None:
+    text = dump(main="http { include site.conf; }", site="server { listen 80 default_server reuseport; }")
+
+    report = read(text)
+
+    assert report.hold == ()
+    (problem,) = report.problems
+    assert problem == (
+        "the socket of `listen 80 default_server reuseport` in /etc/nginx/site.conf cannot be held: "
+        "reuseport makes a socket for each worker; remove reuseport, or write hold = []"
+    )
+
+
+def test_reuseport_is_allowed_where_nothing_is_held() -> None:
+    report = read(dump(main="http { server { listen 80 reuseport; } }"), DumpReader(hold=()))
+
+    assert report.hold == ()
+    assert report.addresses == (Address(host="0.0.0.0", port=80),)
+    assert report.problems == ()
+
+
+def test_only_what_the_user_names_is_held() -> None:
+    reader = DumpReader(hold=(Address(host="0.0.0.0", port=81), Address(host="::", port=81)))
+    servers = "server { listen 80 reuseport; listen 81; listen [::]:81 ipv6only=off; }"
+
+    report = read(dump(main=f"http {{ {servers} }}"), reader)
+
+    assert report.hold == (Address(host="0.0.0.0", port=81), Address(host="::", port=81, dual=True))
+    assert report.problems == ()
+
+
+def test_what_the_user_names_has_to_be_there_and_to_be_possible() -> None:
+    reader = DumpReader(hold=(Address(host="0.0.0.0", port=80), Address(host="0.0.0.0", port=81)))
+
+    report = read(dump(main="http { server { listen 80 reuseport; } }"), reader)
+
+    reason = "reuseport makes a socket for each worker"
+    assert report.problems == (
+        f"hold names 0.0.0.0:80, which cannot be held: {reason}; remove it there",
+        "hold names 0.0.0.0:81, where nginx does not listen; remove it there",
+    )
+
+
+@pytest.mark.parametrize(
+    ("top", "prefix", "path"),
+    [
+        ("pid /run/nginx.pid;", "", "/run/nginx.pid"),
+        ("pid logs/nginx.pid;", "/srv", "/srv/logs/nginx.pid"),
+        ("pid logs/nginx.pid;", "", ""),
+        ("", "/srv", ""),
+    ],
+)
+def test_the_pid_file_is_told_where_it_is_known(top: str, prefix: str, path: str) -> None:
+    assert read(dump(main=f"{top} http {{ }}"), DumpReader(prefix=prefix)).pid_file == path

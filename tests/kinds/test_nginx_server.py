@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
 import psutil
 
 from supervisor_stack.kinds.nginx import KIND, learn
-from supervisor_stack.spec import Address, CheckReport
+from supervisor_stack.spec import Address
+from tests.kinds.nginx_site import report_of, write_site
 from tests.kinds.real import free_ports, given_on_disk, run_check, running, wait_for_addresses
 from tests.servers import program, wait_until
-
-
-def write_site(folder: Path, http: str, top: str = "") -> Path:
-    temporary = "".join(
-        f"{name}_temp_path {folder}/temp;\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    config = folder / "nginx.conf"
-    config.write_text(
-        f"user {getpass.getuser()};\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n{top}\n"
-        f"events {{ }}\nhttp {{ access_log off;\n{temporary}{http} }}\n"
-    )
-    return config
-
-
-def report_of(config: Path) -> CheckReport:
-    check = learn(given_on_disk(config, program("nginx"))).check
-    assert check is not None
-    assert check.read is not None
-    tested = run_check(check, config.parent)
-    assert tested.returncode == 0, tested.stderr
-    return check.read(tested.stdout)
 
 
 def test_nginx_listens_where_its_dump_says(tmp_path: Path) -> None:
