@@ -6,34 +6,19 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
+from supervisor_stack.kinds.alive import alive
 from supervisor_stack.kinds.base import Facts, Given, Kind
-from supervisor_stack.kinds.listen import endpoint
-from supervisor_stack.kinds.uwsgi_ini import IniReader, Option
-from supervisor_stack.spec import Address, ProbeSpec, ProbeType, Reload
+from supervisor_stack.kinds.uwsgi_hold import as_wished, holding
+from supervisor_stack.kinds.uwsgi_ini import IniReader, Options
+from supervisor_stack.kinds.uwsgi_runs import beside, can_live_beside, fifo, private_socket
+from supervisor_stack.kinds.uwsgi_sockets import Socket, sockets
+from supervisor_stack.spec import ProbeSpec, ProbeType, Reload
 
 # uWSGI chooses the parser by the option. A file of any other name is an ini file to whoever writes --ini.
 _PARSERS = {".yaml": "--yaml", ".yml": "--yaml", ".json": "--json", ".js": "--json", ".xml": "--xml"}
 
-# What a client has to speak at the sockets of each option: None is a protocol that no probe knows.
-# `http` is the router, a process of its own in front of the workers; it needs no other care here.
-_SOCKETS: dict[str, ProbeType | None] = {
-    "socket": "uwsgi",
-    "uwsgi-socket": "uwsgi",
-    "http-socket": "http",
-    "http11-socket": "http",
-    "http": "http",
-    "httprouter": "http",
-    "https-socket": None,
-    "https": None,
-    "http-to-https": "http",
-    "suwsgi-socket": None,
-    "ssl-socket": None,
-    "puwsgi-socket": None,
-    "fastcgi-socket": None,
-    "scgi-socket": None,
-    "raw-socket": None,
-}
-_PROTOCOLS: dict[str, ProbeType] = {"uwsgi": "uwsgi", "http": "http", "http11": "http"}
+# What names an application; without any of them the web server names it in each request.
+_APPLICATION = ("module", "wsgi", "wsgi-file", "file", "mount")
 
 # [NAME ]file:PATH or [NAME ]file:logfile=PATH,maxsize=...
 _LOGGERS = ("logger", "req-logger", "logger-req")
@@ -41,15 +26,20 @@ _FILE_LOGGER = re.compile(r"(?:\w+ )?file:(?:logfile=)?(?P<path>/[^,]+)")
 
 
 def learn(given: Given) -> Facts:
-    """How to run uWSGI, where it listens and what it speaks there."""
+    """How to run uWSGI, where it listens, what it speaks there, and what of it stackd can hold."""
     parser = _PARSERS.get(posixpath.splitext(given.config)[1].lower(), "--ini")
     reader = IniReader(given.files, given.cwd, given.env)
     if parser == "--ini":
         reader.read_file(given.config)
     reader.read_arguments(given.args)
     options = reader.options()
-    sockets = tuple(_sockets(options, given.cwd))
-    ready = _probe(sockets)
+    listening = tuple(sockets(options, given.cwd))
+    ready = _probe(options, listening)
+    pipe = fifo(given, options) if parser == "--ini" else None
+    private = private_socket(given)
+    sociable = private is not None and can_live_beside(options, listening, pipe)
+    held = holding(given, options, listening, handover=sociable) if parser == "--ini" else as_wished(given)
+    handover = held.hold is not None and held.hold.handover
     return Facts(
         argv=(
             given.binary,
@@ -57,12 +47,21 @@ def learn(given: Given) -> Facts:
             parser,
             given.config,
             *_master(options),
+            *_need_app(options),
             *given.args,
+            *(beside(options) if handover else ()),
         ),
-        addresses=tuple(dict.fromkeys(address for address, _ in sockets)),
+        addresses=tuple(dict.fromkeys(each.address for each in listening if each.address)),
         ready=ready,
+        # Workers that are all busy are not hung, and a request would go to the application and its logs
+        # for as long as it runs: `harakiri` of uWSGI ends a worker that takes too long.
+        alive=alive("process"),
+        hold=held.hold,
+        no_hold=held.reason,
+        fifo=pipe,
+        private=private if handover else None,
         logs=tuple(dict.fromkeys(_logs(options, given.cwd))),
-        problems=(*reader.problems, *_no_probe(given, parser, sockets, ready)),
+        problems=(*reader.problems, *_no_probe(given, parser, listening, ready), *held.problems),
     )
 
 
@@ -76,50 +75,45 @@ def _binary_path(given: Given) -> Iterator[str]:
         yield from ("--binary-path", interpreter)
 
 
-def _master(options: Sequence[Option]) -> Iterator[str]:
+def _master(options: Options) -> Iterator[str]:
     """Without a master SIGHUP does not reload but ends uWSGI with status 17, and no worker is replaced."""
-    if not _is_on(options, "master"):
+    if not options.is_on("master"):
         yield "--master"
 
 
-def _sockets(options: Sequence[Option], cwd: str) -> Iterator[tuple[Address, ProbeType | None]]:
-    """Each listening socket with what it speaks, in the order of the options."""
-    # Sockets are bound after chdir() (uwsgi_setup()), so a relative path is relative to that folder.
-    folder = posixpath.join(cwd, _last(options, "chdir"))
-    default = _last(options, "protocol") or _last(options, "socket-protocol")
-    for key, value in options:
-        if key not in _SOCKETS:
-            continue
-        speaks = _PROTOCOLS.get(default) if key == "socket" and default else _SOCKETS[key]
-        # ADDRESS,CERTIFICATE,KEY for TLS. Nothing else takes a list: `a:1,b:2` is one, wrong, address.
-        name = value.partition(",")[0] if key.startswith(("https", "suwsgi", "ssl")) else value
-        if address := _address(name.strip(), folder):
-            yield address, speaks
+def _need_app(options: Options) -> Iterator[str]:
+    """Without an application uWSGI goes on and answers 500, on sockets too where another run serves well.
+
+    With need-app it exits 22 before it accepts anybody, its traceback the last that it says. Not with
+    lazy-apps: there one worker that is renewed while files are replaced would end all others as well
+    (master_loop() in core/master.c), so that stays the choice of whoever wrote the configuration.
+    """
+    lazy = any(options.is_on(key) or options.may_hide(key) for key in ("lazy", "lazy-apps"))
+    if options.values(*_APPLICATION) and not lazy and not options.values("need-app"):
+        yield "--need-app"
 
 
-def _address(name: str, folder: str) -> Address | None:
-    """None for what no client can dial by name: fd://, an abstract socket, a shared one, a wildcard."""
-    if not name or "*" in name or "://" in name or name.startswith(("@", "=")):
-        return None
-    # uwsgi_bind_sockets(): with a colon TCP, without one a path. `8001` alone makes a file of that name.
-    return endpoint(name) if ":" in name else Address(path=posixpath.normpath(posixpath.join(folder, name)))
-
-
-def _probe(sockets: Sequence[tuple[Address, ProbeType | None]]) -> ProbeSpec | None:
+def _probe(options: Options, listening: Sequence[Socket]) -> ProbeSpec | None:
     """The uwsgi protocol first: that is the one by which the workers are asked, with no router between."""
     speaking: tuple[ProbeType, ...] = ("uwsgi", "http")
     for wanted in speaking:
-        for address, speaks in sockets:
-            if speaks == wanted:
-                return ProbeSpec(type=wanted, address=address)
+        for each in listening:
+            if each.speaks == wanted and each.address:
+                return ProbeSpec(type=wanted, address=each.address, path=_page(options))
     return None
 
 
+def _page(options: Options) -> str:
+    """A page that an application answers: without a default one uWSGI answers for itself, with 500."""
+    mounts = [value.partition("=")[0] for value in options.values("mount")]
+    paths = [mount for mount in mounts if mount.startswith("/")]
+    if paths and options.is_on("no-default-app") and options.is_on("manage-script-name"):
+        return f"{paths[0].rstrip('/')}/"
+    return "/"
+
+
 def _no_probe(
-    given: Given,
-    parser: str,
-    sockets: Sequence[tuple[Address, ProbeType | None]],
-    ready: ProbeSpec | None,
+    given: Given, parser: str, listening: Sequence[Socket], ready: ProbeSpec | None
 ) -> Iterator[str]:
     """Why it cannot be known when uWSGI is ready."""
     if ready or given.has_ready:
@@ -127,60 +121,59 @@ def _no_probe(
     cure = 'write ready = {type = "uwsgi", address = "127.0.0.1:8001"} with the address of its socket'
     if parser != "--ini":
         yield f"only ini files are read, so where {given.config} lets uWSGI listen is unknown; {cure}"
-    elif sockets:
+    elif any(each.address for each in listening):
         yield f"no socket in {given.config} speaks uwsgi or HTTP; add one, or write ready = {{...}}"
     else:
         yield f"found no socket in section [uwsgi] of {given.config}; add one, or {cure}"
 
 
-def _logs(options: Sequence[Option], cwd: str) -> Iterator[str]:
+def _logs(options: Options, cwd: str) -> Iterator[str]:
     """The files that uWSGI writes itself; everything else comes by stdout, see `env` below."""
-    if _is_on(options, "log-reopen"):
+    if options.is_on("log-reopen"):
         # Then a reload, which is what uWSGI takes each start for, opens them (uwsgi_setup_log()).
         names = (
-            _last(options, "daemonize") or _last(options, "logto"),
-            _last(options, "logto2"),
-            _last(options, "daemonize2"),
+            options.last("daemonize") or options.last("logto"),
+            options.last("logto2"),
+            options.last("daemonize2"),
         )
         # HOST:PORT there sends the log by UDP.
         yield from (posixpath.join(cwd, name) for name in names if name and ":" not in name)
-    for key, value in options:
-        if key in _LOGGERS and (found := _FILE_LOGGER.match(value)):
+    for value in options.values(*_LOGGERS):
+        if found := _FILE_LOGGER.match(value):
             yield found["path"]
-
-
-def _is_on(options: Sequence[Option], key: str) -> bool:
-    return _last(options, key).lower() not in ("", "false", "off", "no", "0")  # uwsgi_opt_true()
-
-
-def _last(options: Sequence[Option], key: str) -> str:
-    """The value of an option that can be set once: the last one wins."""
-    return next((value for name, value in reversed(options) if name == key), "")
 
 
 KIND = Kind(
     name="uwsgi",
+    copy="uwsgi",
     binaries=("uwsgi", "pyuwsgi"),
     learn=learn,
     # With it uWSGI takes its start for a reload, in which it never daemonizes: an ini with `daemonize`
     # stays in the foreground as it stands (uwsgi_setup_reload() in core/init.c; tried). In a reload it
-    # also leaves alone what has been set up before: daemonize's file, `logto`, `logto2` and `pidfile`
-    # are not written, the log goes to stdout.
-    env={"UWSGI_RELOADS": "0"},
-    # TERM reloads unless die-on-term is set, and then QUIT does (Management.rst). INT stops either way.
-    # Until its master loop is reached uWSGI ignores HUP and TERM, and Python takes INT while it loads
-    # the application (tried): a stop that comes that early is not heard, so it is said again. A second
-    # INT means the same as the first.
+    # also takes over the sockets that are lent to it, and leaves alone what has been set up before:
+    # daemonize's file, `logto`, `logto2` and all pid files are not written, the log goes to stdout.
+    # -1 makes this the reload number 0. From number 1 on it would also do without chroot, capabilities,
+    # namespaces and the hooks before the jail (`uwsgi.reloads` in core/utils.c; hooks tried).
+    env={"UWSGI_RELOADS": "-1"},
+    # The master's pipe comes first (uwsgi_runs.py), by which requests are finished; none of the signals does
+    # that. TERM reloads unless die-on-term is set, and then QUIT does (Management.rst). INT stops either way,
+    # and drops requests. Until its master loop is reached, where it makes the pipe, uWSGI ignores HUP and
+    # TERM, and Python takes INT while it loads the application (tried): a stop that comes that early is
+    # not heard, so it is said again. A second INT means the same as the first, and after the order by
+    # the pipe INT means nothing (`uwsgi_instance_is_dying`) but wakes the master: 2.0.28 to 2.0.30 wait
+    # for each worker, whatever worker-reload-mercy says, 2.0.31 looks once a second.
     stop_signal="INT",
     stop_again=0.5,
-    stop_timeout=10.0,
+    # As long as uWSGI itself would wait (worker-reload-mercy), and nginx (uwsgi_read_timeout).
+    stop_timeout=60.0,
     # A graceful reload waits for busy workers, up to worker-reload-mercy, 60 s by default, before it
-    # re-executes and loads the application: that has to fit in.
+    # re-executes and loads the application: that has to fit in. 2.0.27 gets stuck before it tells its workers
+    # (unbit/uwsgi#2688) and can only be stopped; the reload fails, as no new worker appears.
     reload=Reload(signal="HUP", new_workers=True, timeout=120.0),
     # Loading a big application takes its time, and so does a database that it asks while loading.
     start_timeout=120.0,
-    # 1: cannot bind, or an option that it does not know. 22: need-app, and the application cannot be
-    # loaded. Neither is final: the address gets free, and an application that asks its database while it
-    # is imported loads once the database answers. What stays broken ends at the start limit.
+    # 1: cannot bind, or an option that it does not know. 22: the application cannot be loaded (need-app, or
+    # one of several `mount`). Neither is final: the address gets free, and an application that asks its
+    # database while it is imported loads once that answers. What stays broken ends at the start limit.
     final_exits={},
 )

@@ -2,7 +2,8 @@
 
 It follows core/ini.c, core/config.c and core/utils.c (2.0.30). The syntax is uWSGI's own, not that of
 configparser: a key may come twice, nothing but a whole line is a comment, and there are no quotes.
-What cannot be known here (an option within `if-env` or `for`, a host name in %h) is left out, never guessed.
+What cannot be known here (an option within `if-env` or `for`, a host name in %h) is left out, never guessed,
+and it is known that it was.
 """
 
 from __future__ import annotations
@@ -22,9 +23,43 @@ _SHORT = {"s": "socket", "M": "master"}
 
 _LOGIC = re.compile(r"if-.+|if(?:env|exists|plugin|dir)|for(?:-glob|-times|-readline)?")
 
+# What uwsgi_opt_true() takes for no.
+_OFF = ("", "false", "off", "no", "0")
+
 _MAGIC = re.compile(r"%(.)", re.DOTALL)
 _REFERENCE = re.compile(r"(?P<sign>[$%])\((?P<name>[^()]*)\)")
 _UNRESOLVED = re.compile(r"[$%@]\(|%\w")
+
+
+class Options:
+    """The options of an instance in the order in which uWSGI meets them.
+
+    `hidden`: the names of those that are there, perhaps, with a value that cannot be known here. One that
+    includes a file may hide any other.
+    """
+
+    def __init__(self, options: Sequence[Option], hidden: frozenset[str] = frozenset()) -> None:
+        self._options = tuple(options)
+        self.hidden = hidden
+
+    def __iter__(self) -> Iterator[Option]:
+        return iter(self._options)
+
+    def values(self, *keys: str) -> tuple[str, ...]:
+        """What was given for an option with these names."""
+        return tuple(value for key, value in self._options if key in keys)
+
+    def last(self, *keys: str) -> str:
+        """The value of an option that can be set once: the last one wins. Empty when there is none."""
+        return next(reversed(self.values(*keys)), "")
+
+    def is_on(self, key: str) -> bool:
+        """The value of a switch."""
+        return self.last(key).lower() not in _OFF
+
+    def may_hide(self, *keys: str) -> bool:
+        """Whether one of these options may be there without that it is known here."""
+        return not self.hidden.isdisjoint((*keys, *_INCLUDES))
 
 
 class IniReader:
@@ -36,6 +71,7 @@ class IniReader:
         self._cwd = cwd
         self._env = env
         self._options: list[Option] = []
+        self._hidden: set[str] = set()
         self._in_logic = False
         self._open: list[str] = []
 
@@ -66,13 +102,15 @@ class IniReader:
         for key, value in _from_command_line(arguments):
             self._add(key, value, "")
 
-    def options(self) -> tuple[Option, ...]:
+    def options(self) -> Options:
         """All options, with $(VARIABLE) and %(option) replaced; those that stay unknown left out."""
         options = self._options.copy()
         for index, (key, value) in enumerate(options):
             # In this order, and a reference takes the first option of that name: uwsgi_setup().
             options[index] = key, _REFERENCE.sub(lambda found: self._referenced(found, options), value)
-        return tuple((key, value) for key, value in options if not _UNRESOLVED.search(value))
+        known = [(key, value) for key, value in options if not _UNRESOLVED.search(value)]
+        unknown = (key for key, value in options if _UNRESOLVED.search(value))
+        return Options(known, frozenset(self._hidden.union(unknown)))
 
     def _add(self, key: str, value: str, path: str) -> None:
         if key in _END_OF_LOGIC:
@@ -80,7 +118,7 @@ class IniReader:
         elif _LOGIC.fullmatch(key):
             self._in_logic = True
         elif self._in_logic:
-            return
+            self._hidden.add(key)
         elif key in _SET:
             name, _, setting = value.partition("=")
             self._options.append((name, setting))
@@ -96,6 +134,8 @@ class IniReader:
         elif key == "ini" or name.endswith(".ini"):
             # Before `chdir` has any effect: relative to where uWSGI is started.
             self.read_file(posixpath.join(self._cwd, name), section or "uwsgi")
+        else:
+            self._hidden.add(key)
 
     def _referenced(self, found: re.Match[str], options: Sequence[Option]) -> str:
         if found["sign"] == "$":

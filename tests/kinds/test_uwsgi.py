@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from supervisor_stack.kinds.alive import alive
 from supervisor_stack.kinds.base import Facts
 from supervisor_stack.kinds.uwsgi import KIND, learn
-from supervisor_stack.spec import Address, ProbeSpec
+from supervisor_stack.spec import Address, Fifo, Hold, PrivateSocket, ProbeSpec
 from tests.kinds import guide
 from tests.kinds.given import PROJECT, given
 
@@ -23,10 +24,17 @@ def test_the_guides_ini_works_as_it_stands() -> None:
     facts = learn(given(INI, {INI: guide.UWSGI_INI}, binary=UWSGI))
 
     address = Address(host="127.0.0.1", port=8001)
+    runs = "/run/stackd/runs/server"
     assert facts == Facts(
-        argv=(UWSGI, "--ini", INI), addresses=(address,), ready=ProbeSpec(type="uwsgi", address=address)
+        argv=(UWSGI, "--ini", INI, "--need-app"),
+        addresses=(address,),
+        ready=ProbeSpec(type="uwsgi", address=address),
+        alive=alive("process"),
+        hold=Hold(lend="address", addresses=(address,), handover=True, mode=0o664, defer_accept=4),
+        fifo=Fifo(path=f"{runs}/{{run}}.fifo", option="--master-fifo", stop="q\n", remind="HUP"),
+        private=PrivateSocket(path=f"{runs}/{{run}}.sock", option="--uwsgi-socket", speaks="uwsgi"),
     )
-    assert KIND.env == {"UWSGI_RELOADS": "0"}
+    assert KIND.env == {"UWSGI_RELOADS": "-1"}
 
 
 def test_a_script_is_told_its_interpreter() -> None:
@@ -35,7 +43,7 @@ def test_a_script_is_told_its_interpreter() -> None:
 
     facts = learn(given(INI, {INI: guide.UWSGI_INI}, binary=binary, scripts=scripts))
 
-    assert facts.argv == (binary, "--binary-path", f"{VENV}/python3.11", "--ini", INI)
+    assert facts.argv[:5] == (binary, "--binary-path", f"{VENV}/python3.11", "--ini", INI)
 
 
 @pytest.mark.parametrize("line", ["", "master = false", "master = off", "master = true\nmaster = 0"])
@@ -43,6 +51,24 @@ def test_uwsgi_gets_a_master_when_its_ini_has_none(line: str) -> None:
     facts = learn(given(INI, {INI: f"[uwsgi]\nsocket = :1\n{line}"}, "--vacuum", binary=UWSGI))
 
     assert facts.argv == (UWSGI, "--ini", INI, "--master", "--vacuum")
+
+
+@pytest.mark.parametrize(
+    ("text", "needs"),
+    [
+        ("module = app", True),
+        ("wsgi-file = app.py", True),
+        ("mount = /=app.py", True),
+        ("", False),
+        ("module = app\nneed-app = false", False),
+        ("module = app\nlazy-apps = true", False),
+        ("module = app\nif-env = LAZY\nlazy = true\nendif =", False),
+    ],
+)
+def test_uwsgi_is_told_to_end_without_its_application_where_that_ends_nothing_that_works(
+    text: str, needs: bool
+) -> None:
+    assert ("--need-app" in learnt(f"socket = :1\n{text}").argv) is needs
 
 
 @pytest.mark.parametrize(
@@ -76,6 +102,9 @@ def test_the_name_of_the_file_chooses_its_parser(name: str, option: str) -> None
         ("socket = ../app.sock\nchdir = src", [f"unix:{PROJECT}/app.sock"], f"uwsgi unix:{PROJECT}/app.sock"),
         # Without a colon it is the name of a file, also when it looks like a port.
         ("socket = 8001", [f"unix:{PROJECT}/8001"], f"uwsgi unix:{PROJECT}/8001"),
+        ("socket = /run//app.sock", ["unix:/run//app.sock"], "uwsgi unix:/run//app.sock"),
+        ("shared-socket = :80\nshared-socket = :8001\nsocket = =1\nhttp = =0", ["0.0.0.0:8001", "0.0.0.0:80"],
+         "uwsgi 0.0.0.0:8001"),
         ("http-socket = :8080", ["0.0.0.0:8080"], "http 0.0.0.0:8080"),
         ("http = :8080", ["0.0.0.0:8080"], "http 0.0.0.0:8080"),
         ("http = :8080\nsocket = :8001", ["0.0.0.0:8080", "0.0.0.0:8001"], "uwsgi 0.0.0.0:8001"),
@@ -87,6 +116,7 @@ def test_the_name_of_the_file_chooses_its_parser(name: str, option: str) -> None
         ("socket = :8001\nsocket = :8001", ["0.0.0.0:8001"], "uwsgi 0.0.0.0:8001"),
         ("socket = fd://3\nsocket = @abstract\nsocket = =0\nsocket = 10.0.*:1\nsocket = :8001",
          ["0.0.0.0:8001"], "uwsgi 0.0.0.0:8001"),
+        ("socket = \\0abstract\nsocket = :8001", ["0.0.0.0:8001"], "uwsgi 0.0.0.0:8001"),
     ],
 )  # fmt: skip
 def test_sockets_become_addresses_and_the_first_that_speaks_is_asked(
@@ -98,6 +128,23 @@ def test_sockets_become_addresses_and_the_first_that_speaks_is_asked(
     assert facts.ready is not None
     assert f"{facts.ready.type} {facts.ready.address}" == probe
     assert facts.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [
+        ("module = app", "/"),
+        ("mount = /shop=app.py\nmount = /b=b.py\nmanage-script-name = true", "/"),
+        ("mount = a.org=a\nmount = /b/=b\nmanage-script-name = true\nno-default-app = true", "/b/"),
+        # Only whoever says which application is meant gets an answer.
+        ("mount = /shop=app.py\nno-default-app = true", "/"),
+    ],
+)
+def test_the_page_that_is_asked_is_one_that_an_application_answers(text: str, page: str) -> None:
+    ready = learnt(f"socket = :1\n{text}").ready
+
+    assert ready is not None
+    assert ready.path == page
 
 
 @pytest.mark.parametrize(

@@ -3,108 +3,50 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import psutil
+import pytest
 
-from supervisor_stack.kinds.uwsgi import KIND, learn
 from supervisor_stack.spec import Address
-from tests.kinds.real import free_ports, given_on_disk, running, wait_for_addresses
-from tests.servers import wait_until
+from tests.kinds.real import free_ports, wait_for_addresses
+from tests.kinds.uwsgi_instance import Site, visit
 
-UWSGI = str(Path(sys.executable).with_name("uwsgi"))
-APPLICATION = """
-def application(environ, start_response):
-    start_response("200 OK", [])
-    return [b"here"]
-"""
-
-
-def write_site(folder: Path, options: str) -> Path:
-    (folder / "app").mkdir()
-    (folder / "app" / "site_under_test.py").write_text(APPLICATION)
-    config = folder / "uwsgi.ini"
-    config.write_text(
-        f"[uwsgi]\nchdir = {folder}/app\nmodule = site_under_test:application\nprocesses = 2\n{options}\n"
-    )
-    return config
-
-
-def workers(pid: int) -> set[int]:
-    """The workers of a uWSGI that obeys signals; none before that.
-
-    Until it has set its handlers uWSGI ignores HUP, and Python takes INT: either would be lost.
-    """
-    children = {child.pid for child in psutil.Process(pid).children()}
-    # The last handler that each sets: master_loop(), uwsgi_worker_run().
-    obeys = catches(pid, signal.SIGUSR1) and all(catches(child, signal.SIGTERM) for child in children)
-    return children if obeys else set()
-
-
-def catches(pid: int, signum: signal.Signals) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
-    return bool(int(caught, 16) >> (signum - 1) & 1)
-
-
-def wait_for_workers(uwsgi: subprocess.Popen[bytes], others_than: set[int]) -> set[int]:
-    """Wait until there are two workers, and both are new."""
-    found: set[int] = set()
-
-    def are_new() -> bool:
-        nonlocal found
-        found = workers(uwsgi.pid)
-        return len(found) == 2 and not found & others_than
-
-    wait_until(are_new, f"workers other than {others_than}")
-    return found
+UNIX = "socket = %dapp.sock"
 
 
 def test_an_ini_with_daemonize_stays_in_the_foreground_and_survives_two_reloads(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
     log = tmp_path / "uwsgi.log"
-    config = write_site(
-        tmp_path, f"socket = 127.0.0.1:{port}\nmaster = true\ndaemonize = {log}\nvacuum = true"
-    )
-    facts = learn(given_on_disk(config, UWSGI))
-
-    with running(KIND, facts, tmp_path) as uwsgi:
+    with Site(tmp_path, f"{UNIX}\nprocesses = 2\ndaemonize = {log}\nvacuum = true") as site:
+        run = site.start()
         before: set[int] = set()
         for _ in range(2):
-            before = wait_for_workers(uwsgi, others_than=before)
-            uwsgi.send_signal(signal.SIGHUP)
-        wait_for_workers(uwsgi, others_than=before)
-        wait_for_addresses(uwsgi, facts.addresses, tmp_path)
+            before = run.wait_for_workers(2, others_than=before)
+            run.process.send_signal(signal.SIGHUP)
+        after = run.wait_for_workers(2, others_than=before)
+        (address,) = site.held
+        assert int(visit(address)) in after
 
-    assert uwsgi.returncode == 0
-    assert not log.exists()
-    assert "spawned uWSGI worker 2" in (tmp_path / "output").read_text()
+        run.process.send_signal(signal.SIGINT)
+
+        assert run.wait() == 0
+        assert not log.exists()
+        assert "spawned uWSGI worker 2" in run.words
 
 
 def test_uwsgi_whose_ini_wants_no_master_reloads_as_well(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
-    config = write_site(tmp_path, f"http-socket = 127.0.0.1:{port}\nmaster = false")
-    facts = learn(given_on_disk(config, UWSGI))
+    with Site(tmp_path, f"{UNIX}\nmaster = false") as site:
+        run = site.start()
+        before = run.wait_for_workers(1)
 
-    with running(KIND, facts, tmp_path) as uwsgi:
-        before = wait_for_workers(uwsgi, others_than=set())
-        uwsgi.send_signal(signal.SIGHUP)
-        wait_for_workers(uwsgi, others_than=before)
+        run.process.send_signal(signal.SIGHUP)
 
-    assert uwsgi.returncode == 0
+        run.wait_for_workers(1, others_than=before)
 
 
 def test_uwsgi_listens_where_its_ini_was_found_to_say(tmp_path: Path) -> None:
     one, two, three, four = free_ports(4)
     (tmp_path / "base.ini").write_text(f"[uwsgi]\nuwsgi-socket = :{one}\nsocket = %n-%c.sock\n")
-    config = write_site(
-        tmp_path,
-        f"""port = {two}
+    options = f"""port = {two}
         ; socket = :1
         ini = base.ini
         socket = 127.0.0.1:%(port)
@@ -112,21 +54,44 @@ def test_uwsgi_listens_where_its_ini_was_found_to_say(tmp_path: Path) -> None:
         http = :{four}
         socket = %d%n.sock
         [other]
-        socket = :2""",
-    )
+        socket = :2"""
+    with Site(tmp_path, options) as site:
+        facts = site.facts()
+        assert facts.addresses == (
+            Address(host="0.0.0.0", port=one),
+            Address(path=f"{tmp_path}/app/base-{tmp_path.name}.sock"),
+            Address(host="127.0.0.1", port=two),
+            Address(host="::1", port=three),
+            Address(host="0.0.0.0", port=four),
+            Address(path=f"{tmp_path}/uwsgi.sock"),
+        )
 
-    facts = learn(given_on_disk(config, UWSGI))
+        run = site.start_as(facts)
 
-    assert facts.addresses == (
-        Address(host="0.0.0.0", port=one),
-        Address(path=f"{tmp_path}/app/base-{tmp_path.name}.sock"),
-        Address(host="127.0.0.1", port=two),
-        Address(host="::1", port=three),
-        Address(host="0.0.0.0", port=four),
-        Address(path=f"{tmp_path}/uwsgi.sock"),
-    )
-    # The kernel knows a unix socket by the name that was given to bind(2).
-    relative = Address(path=f"base-{tmp_path.name}.sock")
-    with running(KIND, facts, tmp_path) as uwsgi:
-        wait_for_addresses(uwsgi, (facts.addresses[0], relative, *facts.addresses[2:]), tmp_path)
-        wait_until(lambda: bool(workers(uwsgi.pid)), "uWSGI obeys signals")
+        # The kernel knows a unix socket by the name that was given to bind(2).
+        relative = Address(path=f"base-{tmp_path.name}.sock")
+        wait_for_addresses(run.process, (facts.addresses[0], relative, *facts.addresses[2:]), run.folder)
+
+
+@pytest.mark.parametrize("options", ["", "lazy-apps = true\nneed-app = true"])
+def test_one_broken_application_among_several_ends_it(tmp_path: Path, options: str) -> None:
+    mounts = "mount = /a=%dapp/site_under_test.py\nmount = /b=%dapp/broken.py"
+    with Site(tmp_path, f"{UNIX}\n{mounts}\n{options}") as site:
+        (site.app / "broken.py").write_text("import no_such_module")
+        run = site.start()
+
+        assert run.wait() == 22
+        assert "No module named 'no_such_module'" in run.words
+
+
+def test_without_a_default_application_a_mounted_one_is_asked(tmp_path: Path) -> None:
+    options = "mount = /shop=%dapp/site_under_test.py\nmanage-script-name = true\nno-default-app = true"
+    with Site(tmp_path, f"{UNIX}\n{options}") as site:
+        run = site.start()
+        workers = run.wait_for_workers(1)
+        ready = run.facts.ready
+
+        assert ready is not None
+        assert ready.address is not None
+        assert int(visit(ready.address, ready.path)) in workers
+        assert visit(ready.address, "/") == "HTTP/1.1 500 Internal Server Error"
