@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from supervisor_stack.kinds.alive import alive
 from supervisor_stack.kinds.base import Facts, Given, Kind
 from supervisor_stack.kinds.listen import tcp
 from supervisor_stack.kinds.redis_conf import ConfReader
@@ -23,6 +24,7 @@ def learn(given: Given) -> Facts:
     plain, tls = _port(conf, "port", "6379"), _port(conf, "tls-port", "0")
     reachable = [*_bound(conf, plain), *_unix_socket(conf)]
     addresses = (*reachable, *_bound(conf, tls))
+    password = conf.word("requirepass")
     if not addresses and not conf.problems:
         conf.problems.append(
             f"redis listens nowhere: {given.config} sets port to 0, or bind to nothing, and has no "
@@ -31,7 +33,9 @@ def learn(given: Given) -> Facts:
     return Facts(
         argv=(given.binary, given.config, *given.args, *_FOREGROUND),
         addresses=addresses,
-        ready=_probe(reachable, addresses, conf.word("requirepass")),
+        ready=_probe(reachable, addresses, password),
+        # TLS only: a connection that ends before its handshake is a warning in the log.
+        alive=alive("redis", reachable[0], password) if reachable else alive("process"),
         preconditions=(
             Precondition(
                 path=conf.folder,
@@ -83,6 +87,7 @@ def _logs(conf: ConfReader) -> Iterator[str]:
 
 KIND = Kind(
     name="redis",
+    copy="redis",
     binaries=("redis-server",),
     learn=learn,
     # Saves, if it has save points, then leaves with 0; a second INT would not save. TERM to the whole
@@ -91,6 +96,12 @@ KIND = Kind(
     # As long as the save takes, plus shutdown-timeout, 10 s, for replicas that lag behind. The unit of
     # Redis itself waits for ever.
     stop_timeout=60.0,
+    # What it has not saved would be lost.
+    kill=False,
+    # The last thing that every version from 5.0 to 7.2 logs, after the reasons, when it cannot save or is
+    # still writing its first AOF: it goes on then, as if nothing had been said. The other one is what
+    # SHUTDOWN ABORT of a client does (7.0).
+    stop_refusal=r"[Ee]rrors trying to shut down the server|Shutdown manually aborted",
     # Loading the data set goes at some 100 MB/s; until it ends, PING is answered with -LOADING.
     start_timeout=300.0,
     no_reload="redis cannot re-read its configuration; restart it, or use CONFIG SET",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from itertools import chain, cycle, pairwise, repeat
 
 from supervisor_stack.core.events import BecameReady, Event, ProbeFailed
-from supervisor_stack.daemon.probe import EAGER_PAUSE, FIRST_PAUSE, Prober
+from supervisor_stack.daemon.probe import EAGER_PAUSE, FIRST_PAUSE, PROGRESS_PAUSE, Prober
 from supervisor_stack.spec import Address, ProbeSpec
 from tests.servers import free_port, greets, peer, says
 
@@ -162,6 +165,87 @@ def test_a_service_that_tells_by_itself_is_left_alone() -> None:
             return events.qsize()
 
     assert asyncio.run(attempt()) == 0
+
+
+# A run beside another one.
+
+
+def test_a_run_beside_another_is_not_asked_before_it_has_a_worker() -> None:
+    fork = "import os, sys; sys.stdin.readline(); os.fork() or sys.stdin.readline(); os.wait()"
+
+    async def story(master: subprocess.Popen[bytes]) -> list[Event]:
+        assert master.stdin
+        async with peer(says(b"HTTP/1.1 200 OK\r\n\r\n")) as older, prober() as (asker, events):
+            spec = ProbeSpec(type="http", interval=0.01)
+            asker.start("web", 3, spec, older, outcomes([]), beside=master.pid)
+            seen = [await asyncio.wait_for(events.get(), 10)]
+            await asyncio.sleep(10 * spec.interval)
+            assert events.empty()
+            master.stdin.write(b"\n")
+            master.stdin.flush()
+            return [*seen, await asyncio.wait_for(events.get(), 10)]
+
+    with subprocess.Popen([sys.executable, "-c", fork], stdin=subprocess.PIPE) as master:
+        assert asyncio.run(story(master)) == [failed("it has no worker yet"), READY]
+
+
+# Progress.
+
+
+@asynccontextmanager
+async def loading_redis(loaded: Iterable[int]) -> AsyncIterator[Address]:
+    """Redis that loads its data: how much it has loaded at each question, and then it is ready."""
+    remaining = iter(loaded)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        if (size := next(remaining, None)) is None:
+            writer.write(b"+PONG\r\n")
+            return
+        told = f"loading_loaded_bytes:{size}\r\nloading_eta_seconds:7\r\n"
+        writer.write(b"-LOADING Redis is loading the dataset in memory\r\n")
+        await reader.readline()
+        writer.write(f"${len(told)}\r\n{told}\r\n".encode())
+
+    async with peer(talk) as address:
+        yield address
+
+
+def told_of_loading(loaded: Iterable[int]) -> list[tuple[str, bool]]:
+    """What is said of it, and whether that is progress, until it is ready."""
+
+    async def story() -> list[Event]:
+        async with loading_redis(loaded) as address, prober() as (asker, events):
+            spec = ProbeSpec(type="redis", interval=PROGRESS_PAUSE * 1.1)
+            asker.start("web", 3, spec, address, outcomes([]))
+            seen = [await asyncio.wait_for(events.get(), 10)]
+            while seen[-1] != READY:
+                seen.append(await asyncio.wait_for(events.get(), 10))
+            return seen
+
+    events = asyncio.run(story())
+    return [(event.answer, event.progress) for event in events if isinstance(event, ProbeFailed)]
+
+
+LOADING = "redis is loading its dataset, 7 s left"
+
+
+def test_progress_is_told_although_the_answer_stays_the_same() -> None:
+    # Asked every 5 ms at first: more than a PROGRESS_PAUSE of that.
+    seen = told_of_loading(range(1, 120))
+    assert len(seen) > 1
+    assert set(seen) == {(LOADING, True)}
+
+
+def test_progress_is_not_told_more_often_than_somebody_wants_to_know() -> None:
+    begun = time.monotonic()
+    told = told_of_loading(range(1, 120))
+    assert len(told) <= 1 + (time.monotonic() - begun) / PROGRESS_PAUSE
+
+
+def test_whoever_has_not_loaded_more_has_made_no_progress() -> None:
+    assert told_of_loading([0] * 120) == [(LOADING, False)]
+    assert told_of_loading([5] * 120) == [(LOADING, True)]
 
 
 def asked_at(spec: ProbeSpec, attempts: int, lasting: float = 0.0) -> list[tuple[float, float]]:

@@ -147,8 +147,10 @@ def test_redis_is_not_ready_while_it_loads_its_dataset(tmp_path: Path, password:
     slowly = ("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")
     with start_redis(tmp_path, free_port(), *protection, *slowly, wait=False) as redis:
         events = follow(ProbeSpec(type="redis", password=password), redis.address)
-    answers = [event.answer for event in events if isinstance(event, ProbeFailed)]
-    assert any(re.fullmatch(r"redis is loading its dataset, \d+ s left", words) for words in answers)
+    told = [event for event in events if isinstance(event, ProbeFailed)]
+    assert any(re.fullmatch(r"redis is loading its dataset, \d+ s left", event.answer) for event in told)
+    # A second of loading, of which more is told than that it has begun.
+    assert sum(event.progress for event in told) > 1
 
 
 # MariaDB.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from supervisor_stack.kinds.alive import alive
 from supervisor_stack.kinds.base import Facts
 from supervisor_stack.kinds.redis import learn
 from supervisor_stack.spec import Address, Precondition, ProbeSpec
@@ -26,6 +27,7 @@ def test_the_guides_file_works_as_it_stands() -> None:
         argv=(REDIS, CONF, *FOREGROUND),
         addresses=(address,),
         ready=ProbeSpec(type="redis", address=address, password="12345"),
+        alive=alive("redis", address, "12345"),
         preconditions=(
             Precondition(
                 path=PROJECT,
@@ -64,6 +66,7 @@ def test_settings_become_addresses_and_the_first_is_asked(text: str, addresses: 
 
     assert [str(address) for address in facts.addresses] == addresses
     assert facts.ready == ProbeSpec(type="redis", address=facts.addresses[0])
+    assert facts.alive == alive("redis", facts.addresses[0])
     assert facts.problems == ()
 
 
@@ -78,6 +81,7 @@ def test_with_tls_alone_a_connection_has_to_do() -> None:
     facts = learnt("port 0\ntls-port 6380\nbind 127.0.0.1")
 
     assert facts.ready == ProbeSpec(type="tcp", address=Address(host="127.0.0.1", port=6380))
+    assert facts.alive == alive("process")
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,10 @@ class Connection:
                     if not await self._loop.sock_recv(self._sock, CHUNK):
                         return
 
+    def finish(self) -> None:
+        """Close the sending side: the other side sees the end of the stream. Raises OSError."""
+        self._sock.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Close at once."""
         self._sock.close()

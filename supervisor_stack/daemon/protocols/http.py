@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from supervisor_stack.daemon.protocols.answer import Answer
 from supervisor_stack.daemon.protocols.connection import Connection, quoted
 from supervisor_stack.spec import ProbeSpec
 
@@ -16,7 +17,7 @@ from supervisor_stack.spec import ProbeSpec
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.\d ([1-5]\d\d)(?: .*)?")
 
 
-async def ask(connection: Connection, spec: ProbeSpec) -> str:
+async def ask(connection: Connection, spec: ProbeSpec) -> Answer:
     """Request `spec.path` of the site `spec.host`."""
     request = (
         f"{spec.method} {spec.path} HTTP/1.1\r\n"
@@ -29,12 +30,12 @@ async def ask(connection: Connection, spec: ProbeSpec) -> str:
     return judge(await connection.line(), spec)
 
 
-def judge(line: bytes, spec: ProbeSpec) -> str:
+def judge(line: bytes, spec: ProbeSpec) -> Answer:
     """What the status line means for readiness."""
     match = STATUS_LINE.fullmatch(line)
     if match is None:
-        return f"answered {quoted(line)} instead of an HTTP status line"
+        return Answer(f"answered {quoted(line)} instead of an HTTP status line")
     status = int(match[1])
     if spec.expect and status not in spec.expect:
-        return f"answered {status}"
-    return ""
+        return Answer(f"answered {status}")
+    return Answer()

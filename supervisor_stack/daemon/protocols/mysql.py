@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from supervisor_stack.daemon.protocols.answer import Answer
 from supervisor_stack.daemon.protocols.connection import Connection, quoted
 from supervisor_stack.spec import ProbeSpec
 
@@ -29,7 +30,7 @@ ERROR: Final = 0xFF
 REFUSALS: Final = frozenset({1040, 1129, 1130})
 
 
-async def ask(connection: Connection, spec: ProbeSpec) -> str:  # noqa: ARG001 (one signature for all)
+async def ask(connection: Connection, spec: ProbeSpec) -> Answer:  # noqa: ARG001 (one signature for all)
     """Read the first packet."""
     header = await connection.exactly(HEADER_SIZE)
     size, sequence = int.from_bytes(header[:3], "little"), header[3]
@@ -38,20 +39,20 @@ async def ask(connection: Connection, spec: ProbeSpec) -> str:  # noqa: ARG001 (
     # All of it: closing with something unread resets the connection, which the server logs as an error.
     packet = await connection.exactly(size)
     if packet[0] == GREETING:
-        return ""
+        return Answer()
     if packet[0] == ERROR and size > 3:
         return _judge_error(packet)
     return _strange(header + packet)
 
 
-def _judge_error(packet: bytes) -> str:
+def _judge_error(packet: bytes) -> Answer:
     number = int.from_bytes(packet[1:3], "little")
     if number in REFUSALS:
-        return ""
+        return Answer()
     # Before the login MySQL 5.7 and MariaDB leave out the SQL state that later versions put in front.
     words = re.sub(rb"#[0-9A-Z]{5}", b"", packet[3:], count=1)
-    return f"{quoted(words)} ({number})"
+    return Answer(f"{quoted(words)} ({number})")
 
 
-def _strange(answer: bytes) -> str:
-    return f"answered {quoted(answer)} instead of a MySQL greeting"
+def _strange(answer: bytes) -> Answer:
+    return Answer(f"answered {quoted(answer)} instead of a MySQL greeting")

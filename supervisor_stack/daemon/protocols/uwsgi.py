@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from supervisor_stack.daemon.protocols import http
+from supervisor_stack.daemon.protocols.answer import Answer
 from supervisor_stack.daemon.protocols.connection import Connection, reason
 from supervisor_stack.spec import ProbeSpec
 
@@ -21,7 +22,7 @@ BROKEN: Final = "the application does not answer: uWSGI has no working applicati
 NO_APPLICATION: Final = b"Connection: close\r\nContent-Type: text/plain\r\n\r\nInternal Server Error"
 
 
-async def ask(connection: Connection, spec: ProbeSpec) -> str:
+async def ask(connection: Connection, spec: ProbeSpec) -> Answer:
     """Send a GET of `spec.path` for the site `spec.host`."""
     await connection.send(packet(spec))
     try:
@@ -31,7 +32,7 @@ async def ask(connection: Connection, spec: ProbeSpec) -> str:
             f"{reason(err)} (uWSGI does so when the application raises an exception)"
         ) from err
     if b" 500 " in line and await connection.rest(len(NO_APPLICATION) + 1) == NO_APPLICATION:
-        return BROKEN
+        return Answer(BROKEN)
     return http.judge(line, spec)
 
 
