@@ -26,7 +26,7 @@ def check_addresses(services: Iterable[ServiceSpec], mistakes: Mistakes) -> None
                 continue
             theirs = "" if str(other.address) == str(address) else f" (on {other.address})"
             mistakes.add(
-                ("services", service.name, "config"),
+                ("services", service.name, "config" if service.config else "hold"),
                 f"listens on {address}, and so does services.{bare(other.service)}{theirs}; "
                 "change one of the two",
             )

@@ -51,6 +51,7 @@ def build(path: str, environ: Mapping[str, str]) -> StackSpec:
         runtime_dir=places.runtime_dir,
         log_dir=places.log_dir,
         control=places.control,
+        parallel=stack.get("parallel", False),
         services=tuple(service for service in services if service),
         source=str(Path(path).absolute()),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import glob
 import grp
+import mmap
 import os
 import pwd
 import stat
@@ -45,6 +46,21 @@ class DiskFiles:
         except OSError:
             return ""
         return next(iter(line.removeprefix("#!").split()), "") if line.startswith("#!") else ""
+
+    def imports(self, path: str, function: str) -> bool:
+        """Whether a program takes a function from a shared library, by a name that begins so.
+
+        The name stands in .dynstr then, between zeros (elf(5)). Cheaper than to run the program, and to
+        know its version: 1 ms for the mariadbd of Debian (26 MB), 15 ms for one of that size without it.
+        """
+        try:
+            with (
+                os.fdopen(_open_regular(path), "rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as image,
+            ):
+                return image[:4] == b"\x7fELF" and image.find(b"\0" + function.encode()) >= 0
+        except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
+            return False
 
 
 def _open_regular(path: str) -> int:
@@ -114,6 +130,12 @@ def find_program(name: str, folders: tuple[str, ...]) -> str:
     """The path of a program, or an empty string. Symlinks stay: a virtualenv is known by them."""
     paths = (f"{folder}/{name}" for folder in folders)
     return next((path for path in paths if not problem_of_program(path)), "")
+
+
+def umask() -> int:
+    """The file mode creation mask of this process; to ask for it by umask(2) is to change it."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1], 8) for line in status.splitlines() if line.startswith("Umask:"))
 
 
 def user_id(name: str) -> int | None:

@@ -7,9 +7,12 @@ from supervisor_stack.config.machine import problem_of_file
 from supervisor_stack.config.probe import WITHOUT_ADDRESS
 from supervisor_stack.config.process import Process
 from supervisor_stack.config.service_table import COMMAND
+from supervisor_stack.config.values import parse_address
 from supervisor_stack.config.words import near, toml
 from supervisor_stack.kinds import KINDS
 from supervisor_stack.kinds.base import Facts, Given
+from supervisor_stack.kinds.listen import can_be_held, tcp
+from supervisor_stack.spec import Address
 
 
 def read_program(draft: Draft, process: Process) -> Facts | None:
@@ -17,6 +20,9 @@ def read_program(draft: Draft, process: Process) -> Facts | None:
     facts = _command(draft, process) if draft.is_command else _server(draft, process)
     if facts is not None:
         draft.wrong(("config",), *facts.problems)
+        if draft.given.get("hold") and facts.hold is None and not draft.is_wrong("hold"):
+            reason = facts.no_hold or f"{draft.kind.name} cannot take over a socket"
+            draft.wrong(("hold",), f"{reason}; remove the key")
     return facts
 
 
@@ -76,11 +82,35 @@ def _learn(draft: Draft, process: Process, *, binary: str, args: tuple[str, ...]
             # A configuration may refer to whatever the service will find in its environment.
             env={**draft.site.environ, **process.env},
             files=draft.site.files,
+            group=process.group,
             cwd=process.cwd,
             as_root=process.as_root,
             has_ready="address" in probe or probe.get("type") in WITHOUT_ADDRESS,
+            hold=_hold(draft),
+            runtime_dir=draft.site.runtime_dir,
+            umask=draft.given.get("umask", draft.site.umask),
         )
     )
+
+
+def _hold(draft: Draft) -> tuple[Address, ...] | None:
+    """The sockets that the user wants to be held; None leaves them to the kind."""
+    if "hold" not in draft.given:
+        return None
+    found: list[Address] = []
+    for index, text in enumerate(draft.given["hold"]):
+        address = parse_address(text, draft.site.base_dir)
+        if not address.path:
+            address = tcp(address.host, address.port)
+        if not can_be_held(address):
+            cure = 'write "unix:" and a path' if address.path else f'write "127.0.0.1:{address.port}", say'
+            what = "an abstract socket" if address.path else f"{address.host} is no address, so it"
+            draft.wrong(("hold", index), f"{what} cannot be held; {cure}")
+        elif address in found:
+            draft.wrong(("hold", index), f"{address} is there twice; remove one")
+        else:
+            found.append(address)
+    return tuple(found)
 
 
 def _config(draft: Draft) -> str | None:

@@ -83,13 +83,13 @@ def _table(name: str) -> str:
 def kind_table() -> str:
     """The kinds of server, in Markdown."""
     rows = [
-        "| kind | program | `stop_signal` | `start_timeout` | `stop_timeout` | reload |",
-        "|---|---|---|---|---|---|",
+        "| kind | program | `stop_signal` | `start_timeout` | `stop_timeout` | `kill` | reload |",
+        "|---|---|---|---|---|---|---|",
     ]
     for kind in (KINDS[name] for name in KIND_NAMES if name != COMMAND):
         programs = " or ".join(f"`{binary}`" for binary in kind.binaries)
         reload = f"`{kind.reload.signal}`" if kind.reload else f"no: {kind.no_reload}"
-        times = f"{kind.start_timeout:g} s | {kind.stop_timeout:g} s"
+        times = f"{kind.start_timeout:g} s | {kind.stop_timeout:g} s | {toml(kind.kill)}"
         rows.append(f"| `{kind.name}` | {programs} | `{kind.stop_signal}` | {times} | {reload} |")
     return "\n".join(rows) + "\n"
 

@@ -66,6 +66,18 @@ class StackTable(Table, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    parallel: (
+        Annotated[
+            bool,
+            key(
+                "Whether a service starts together with one that it requires, when stackd holds the sockets "
+                "of that one: what it sends waits there.",
+                default=False,
+                example=True,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ControlTable(Table, frozen=True):

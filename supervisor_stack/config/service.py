@@ -18,13 +18,18 @@ from supervisor_stack.kinds import KINDS
 from supervisor_stack.kinds.base import Facts
 from supervisor_stack.spec import Backoff, Log, Reload, ServiceSpec, StartLimit, Watch
 
-_FROM_KIND = ("stop_signal", "stop_again", "stop_timeout", "start_timeout", "final_exits")
+_FROM_KIND = (
+    "stop_signal", "stop_again", "stop_timeout", "stop_when_ready", "stop_refusal", "start_timeout",
+    "final_exits", "wish_exits", "kill", "notify", "parent_variable", "copy",
+)  # fmt: skip
 _FROM_USER = (
     "type", "requires", "wants", "after", "autostart", "restart", "start_timeout", "stop_timeout",
-    "stop_signal", "umask", "nice", "oom_score_adj",
+    "stop_signal", "umask", "nice", "oom_score_adj", "kill", "on_dependency_crash",
 )  # fmt: skip
 _NOT_FOR_TASKS = {
+    "hold": "a task runs once, and nobody waits for it at a socket; remove it",
     "ready": "a task is ready when it is done; remove it",
+    "alive": "a task is done when it ends, and not before; remove it",
     "reload_signal": "a task has nothing to reload; remove it",
     "start_timeout": "a task may take as long as it needs; remove it",
     "watch": "a task runs once, whatever changes; remove it",
@@ -45,7 +50,8 @@ def read_service(name: str, table: ServiceTable, site: Site) -> ServiceSpec | No
     facts = read_program(draft, process)
     reload, no_reload = _reload(draft)
     backoff = _backoff(draft)
-    ready = read_probe(draft, facts, process)
+    ready = read_probe(draft, "ready", facts, process)
+    alive = read_probe(draft, "alive", facts, process)
     watch = _watch(draft, facts, reload, no_reload)
     if facts is None:
         return None
@@ -63,6 +69,10 @@ def read_service(name: str, table: ServiceTable, site: Site) -> ServiceSpec | No
         reload=reload,
         no_reload=no_reload,
         ready=ready,
+        alive=alive,
+        hold=facts.hold,
+        fifo=facts.fifo,
+        private=facts.private,
         check=facts.check,
         watch=watch,
         addresses=facts.addresses,
@@ -85,17 +95,13 @@ def _keys(draft: Draft, name: str) -> dict[str, Any]:
 
 def _refuse_unsupported(draft: Draft) -> None:
     """What is promised and not there yet must not look as if it worked."""
-    given, log = draft.given, _keys(draft, "log")
+    log = _keys(draft, "log")
     for key, is_given in (
-        (("alive",), "alive" in given),
-        (("hold",), bool(given.get("hold"))),
         (("log", "max_bytes"), "max_bytes" in log),
         (("log", "keep"), "keep" in log),
     ):
         if is_given:
             draft.wrong(key, "is not supported yet; remove it")
-    if given.get("on_dependency_crash") == "restart":
-        draft.wrong(("on_dependency_crash",), '"restart" is not supported yet; write "hold"')
     if log.get("to") == "journal":
         draft.wrong(
             ("log", "to"), '"journal" is not supported yet; write "inherit", and systemd puts it there'

@@ -16,7 +16,7 @@ from supervisor_stack.config.tables import (
     WatchTable,
     key,
 )
-from supervisor_stack.config.values import LIMITS, Limit, PathText, SignalName, Timeout, Umask
+from supervisor_stack.config.values import LIMITS, AddressText, Limit, PathText, SignalName, Timeout, Umask
 from supervisor_stack.config.words import did_you_mean, near, toml
 from supervisor_stack.kinds import KINDS
 
@@ -166,9 +166,9 @@ class ServiceTable(Table, frozen=True):
             Literal["hold", "restart"],
             key(
                 "What happens to it when a service that it requires crashes. `hold`: it goes on. "
-                "`restart`: not supported yet.",
-                default="hold",
-                example="hold",
+                "`restart`: it is stopped, and started again when the other one is ready.",
+                default=_SERVICE.on_dependency_crash,
+                example="restart",
             ),
         ]
         | UnsetType
@@ -188,9 +188,20 @@ class ServiceTable(Table, frozen=True):
         Annotated[
             Timeout,
             key(
-                "How long it may take to stop before it is killed. Default: the kind's; of a command "
-                f"{_SERVICE.stop_timeout:g} s.",
+                "How long it may take to stop; `kill` says what comes then. Default: the kind's; of a "
+                f"command {_SERVICE.stop_timeout:g} s.",
                 example="30s",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    kill: (
+        Annotated[
+            bool,
+            key(
+                "Whether a stop that takes too long may end with SIGKILL. Default: the kind's; of a command "
+                f"{toml(_SERVICE.kill)}.",
+                example=True,
             ),
         ]
         | UnsetType
@@ -221,9 +232,10 @@ class ServiceTable(Table, frozen=True):
     ) = UNSET
     alive: (
         Annotated[
-            ProbeTable,
+            bool | ProbeTable,
             key(
-                "Not supported yet. The probe that tells whether it is still of use.",
+                "The probe that tells, from then on, whether it still answers; `false` for none. Default: "
+                "the kind's; a command has none.",
                 example={"type": "http", "address": "127.0.0.1:8000"},
             ),
         ]
@@ -231,10 +243,14 @@ class ServiceTable(Table, frozen=True):
     ) = UNSET
     hold: (
         Annotated[
-            tuple[str, ...],
+            tuple[AddressText, ...],
             key(
-                "Listening sockets that stackd keeps open for it. Only the empty list is supported yet.",
-                example=[],
+                "Listening sockets that stackd keeps open for it, so that its clients wait while it is "
+                "restarted, as `HOST:PORT`, `[HOST]:PORT`, `:PORT` or `unix:PATH`; `[]` for none. A command "
+                "gets them as systemd hands them over (`sd_listen_fds(3)`), in this order. Default: those "
+                "that the server's own configuration names, where it can take them over (not Redis, not "
+                "MySQL); a command has none.",
+                example=["127.0.0.1:8000"],
             ),
         ]
         | UnsetType

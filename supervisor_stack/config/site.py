@@ -23,6 +23,7 @@ class Site:
 
     def __init__(self, places: Places, environ: Mapping[str, str], mistakes: Mistakes) -> None:
         self.base_dir = places.base_dir
+        self.runtime_dir = places.runtime_dir
         self.environ = environ
         self.mistakes = mistakes
         self.files = machine.DiskFiles()
@@ -42,6 +43,11 @@ class Site:
     def group(self) -> int:
         """The number of the group that reads."""
         return os.getegid()
+
+    @cached_property
+    def umask(self) -> int:
+        """The file mode creation mask of a service that is given none."""
+        return machine.umask()
 
     def absolute(self, path: str) -> str:
         """A path of the file, relative to `base_dir`."""

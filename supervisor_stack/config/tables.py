@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from supervisor_stack import spec
 from supervisor_stack.config.values import AddressText, Duration, PathText, Size, Timeout
+from supervisor_stack.kinds.alive import INTERVAL
 
 MANY = 2**31 - 1
 
@@ -110,7 +111,11 @@ class ProbeTable(Table, frozen=True):
     interval: (
         Annotated[
             Timeout,
-            key("The time between two questions.", default=_PROBE.interval, example="500ms"),
+            key(
+                f"The time between two questions. Default: {_PROBE.interval:g} s of `ready`, {INTERVAL:g} s "
+                "of `alive`.",
+                example="500ms",
+            ),
         ]
         | UnsetType
     ) = UNSET
@@ -123,8 +128,8 @@ class ProbeTable(Table, frozen=True):
             int,
             Meta(ge=1, le=1000),
             key(
-                "Not supported yet. How many wrong answers in a row count as one.",
-                default=3,
+                "Of `alive`: after so many questions in a row without an answer the service counts as hung.",
+                default=_PROBE.failures,
                 example=3,
             ),
         ]
