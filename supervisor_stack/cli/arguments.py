@@ -36,6 +36,7 @@ class Options(argparse.Namespace):
     wait: bool = True
     timeout: float | None = None
     cascade: bool = False
+    hard: bool = False
     lines: int | None = None
     follow: bool = False
     state: str = "ready"
@@ -82,6 +83,13 @@ def _cascading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cascade", action="store_true", help="also those who need them, in order")
 
 
+def _restart(parser: argparse.ArgumentParser) -> None:
+    _cascading(parser)
+    parser.add_argument(
+        "--hard", action="store_true", help="end the present run first, also where it could go on meanwhile"
+    )
+
+
 def _reset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
 
@@ -115,7 +123,7 @@ VERBS = {
     "status": Verb("[SERVICE…]", "how the stack is; with names, all about these services", _some, _QUERY),
     "start": Verb(f"{_OPERATION} {_ALL}", "start services and what they need", _several),
     "stop": Verb(f"[--cascade] {_OPERATION} {_ALL}", "stop services", _cascading),
-    "restart": Verb(f"[--cascade] {_OPERATION} {_ALL}", "stop and start services", _cascading),
+    "restart": Verb(f"[--cascade] [--hard] {_OPERATION} {_ALL}", "a new run of services", _restart),
     "reload": Verb(f"{_OPERATION} {_ALL}", "have services take up their changed configuration", _several),
     "logs": Verb("[-f] [-n N] [SERVICE…]", "what services printed, and their own log files", _logs, _QUERY),
     "events": Verb("[-f] [-n N]", "what happened to services", _stream, _QUERY),

@@ -67,7 +67,7 @@ def _message(options: Options) -> Operation:
         case "stop":
             return Stop(services=services, cascade=options.cascade)
         case "restart":
-            return Restart(services=services, cascade=options.cascade)
+            return Restart(services=services, cascade=options.cascade, hard=options.hard)
         case "reload":
             return Reload(services=services)
         case _:

@@ -125,15 +125,18 @@ def _facts(service: ServiceStatus, now: datetime) -> Iterator[tuple[str, str]]:
     yield "Reason", note(service, now)
     adopted = ", adopted" if service.adopted else ""
     yield "PID", f"{service.pid} (run {service.run}{adopted})" if service.pid else ""
+    yield "Leaving", ", ".join(f"run {run}" for run in (service.detail or Detail()).other_runs)
     yield "Restarts", str(service.restarts or "")
     if service.processes:
         used = f"{percent(service.cpu_percent)} CPU, {size(service.memory_bytes)} memory"
         yield "Uses", f"{used}, {counted(service.processes, 'process', 'processes')}"
     detail = service.detail or Detail()
     yield "Command", " ".join(detail.command)
-    yield "Config", detail.config
+    yield "Config", f"{detail.config} (copy of {detail.kept})" if detail.kept else detail.config
     yield "Listens", ", ".join(detail.addresses)
+    yield "Held", ", ".join(detail.held)
     yield "Probe", detail.probe
+    yield "Alive", detail.alive
     yield "Requires", ", ".join(detail.requires)
     yield "Wants", ", ".join(detail.wants)
     yield "After", ", ".join(detail.after)

@@ -51,10 +51,15 @@ class Stop(Request, frozen=True):
 
 
 class Restart(Request, frozen=True):
-    """A new run of services; with `cascade` also of those who need them."""
+    """A new run of services; with `cascade` also of those who need them.
+
+    Where the sockets are held and the server allows it, the new run begins beside the present one and
+    takes over when it is ready. `hard`: the present run ends before the new one begins.
+    """
 
     services: tuple[str, ...] = ()
     cascade: bool = False
+    hard: bool = False
 
 
 class Reload(Request, frozen=True):
@@ -126,19 +131,27 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
-    """What `stackctl status SERVICE` tells beyond the line of the table."""
+    """What `stackctl status SERVICE` tells beyond the line of the table.
+
+    `held`: the listening sockets that stackd holds for it. `kept`: when its configuration was copied
+    last, in local time. `other_runs`: older runs of which processes are still there.
+    """
 
     command: tuple[str, ...] = ()
     config: str = ""
     log: str = ""
     logs: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    kept: str = ""
+    other_runs: tuple[int, ...] = ()
     watching: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     needed_by: tuple[str, ...] = ()
     probe: str = ""
+    alive: str = ""
     evidence: tuple[str, ...] = ()
     exits: tuple[Exit, ...] = ()
     tree: tuple[Process, ...] = ()

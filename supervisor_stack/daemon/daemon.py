@@ -8,7 +8,6 @@ import os
 import random
 import signal
 from collections.abc import MutableMapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from supervisor_stack.core import actions as do
@@ -17,7 +16,6 @@ from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.herald import Herald
 from supervisor_stack.daemon.lock import Lock
-from supervisor_stack.daemon.notify import Notifications
 from supervisor_stack.daemon.perform import Performer
 from supervisor_stack.daemon.process import Processes
 from supervisor_stack.daemon.reread import Rereader
@@ -49,7 +47,7 @@ class Daemon:
         self._loop = loop
         self._ended: asyncio.Future[None] = loop.create_future()
         systemd = Systemd.from_environ(environ)
-        stack = Stack(spec.services, random.random, loop.time())
+        stack = Stack(spec.services, random.random, loop.time(), spec.parallel)
         self._engine = Engine(stack, loop, self._end)
         post = self._engine.post
         self._processes = Processes(loop)
@@ -57,16 +55,23 @@ class Daemon:
         self._performer = Performer(
             post,
             lambda name: stack.services[name].spec,
+            spec.runtime_dir,
             spec.log_dir,
             self._processes,
-            Notifications(Path(spec.runtime_dir, "notify"), post, self._owns),
             self._watcher,
             self,
             environ,
         )
         self._engine.perform = self._performer
         self._control: Control | None = None
-        status = StatusReader(spec, stack, self._watcher.watching, loop.time())
+        status = StatusReader(
+            spec,
+            stack,
+            self._watcher.watching,
+            self._performer.held.addresses,
+            self._performer.runs.pids,
+            loop.time(),
+        )
         self._server = Server(self._engine, self, spec.control.events, status, wall)
         self._herald = Herald(systemd, stack, loop)
         self._rereader = Rereader(
@@ -129,10 +134,8 @@ class Daemon:
     def _applied(self, spec: StackSpec) -> None:
         self._spec = spec
         self._watcher.forget(self._engine.stack.services)
+        self._performer.forget(self._engine.stack.services)
         self._herald.tell()
-
-    def _owns(self, service: str, pid: int) -> bool:
-        return self._performer.members.owns(service, pid)
 
     def _end(self) -> None:
         if not self._ended.done():

@@ -8,7 +8,7 @@ import pwd
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from supervisor_stack.daemon.members import MARKER
+from supervisor_stack.daemon.members import MARKER, RUN_MARKER
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import ServiceSpec
 
@@ -39,7 +39,9 @@ def environment(spec: ServiceSpec, inherited: Mapping[str, str], run: int, notif
         env |= {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name, "SHELL": user.pw_shell}
     if notify:
         env["NOTIFY_SOCKET"] = notify
-    return env | spec.env | {MARKER: spec.name, "STACKD_RUN": str(run)}
+    if spec.parent_variable:
+        env[spec.parent_variable] = str(os.getpid())
+    return env | spec.env | {MARKER: spec.name, RUN_MARKER: str(run)}
 
 
 class Identity(NamedTuple):
@@ -59,6 +61,8 @@ def identity(spec: ServiceSpec) -> Identity:
         raise SpawnError(f"cannot run as {spec.user or spec.group}: no such user or group") from None
     if user is None:
         return Identity(group=group)
+    if os.geteuid() != 0 and user.pw_uid == os.geteuid():
+        return Identity()  # it is us already, and who is not root may not even say so (setgroups(2))
     return Identity(
         user.pw_uid, user.pw_gid if group is None else group, os.getgrouplist(spec.user, user.pw_gid)
     )
@@ -83,9 +87,9 @@ def chain(spec: ServiceSpec) -> tuple[str, ...]:
     if spec.nice is not None:
         # nice(1) adds to what it inherits; what is configured is meant as it stands.
         words += ["nice", "-n", str(spec.nice - os.getpriority(os.PRIO_PROCESS, 0))]
-    if spec.user or spec.group:
-        who = identity(spec)
+    who = identity(spec)
+    if who != Identity():
         words += ["setpriv", f"--regid={who.group}"]
-        words += [f"--reuid={who.user}", "--init-groups"] if spec.user else ["--keep-groups"]
+        words += [f"--reuid={who.user}", "--init-groups"] if who.user is not None else ["--keep-groups"]
         words.append("--")
     return tuple(words)

@@ -1,39 +1,39 @@
 """Carrying out the core's orders. Nothing here decides, and nothing here waits.
 
-What takes time runs as a leaf task, of which a service has one at most, and ends as a fact.
+What takes time runs as a leaf task, and ends as a fact.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
-import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Container, Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
-from supervisor_stack.daemon import capture, launch, ports
+from supervisor_stack.daemon import capture, launch, pid_file, ports, private, refusal
+from supervisor_stack.daemon.checks import Checks
+from supervisor_stack.daemon.held import HeldSockets
+from supervisor_stack.daemon.kept import Keeper
+from supervisor_stack.daemon.leaves import Leaves
+from supervisor_stack.daemon.lend import Loan, lend
+from supervisor_stack.daemon.listener import AddressInUse
 from supervisor_stack.daemon.members import Members
 from supervisor_stack.daemon.notify import Notifications
-from supervisor_stack.daemon.probe import Prober, ask
+from supervisor_stack.daemon.probe import Prober
 from supervisor_stack.daemon.process import Process, Processes
-from supervisor_stack.daemon.reload import reload
-from supervisor_stack.daemon.signals import number
-from supervisor_stack.errors import SpawnError
-from supervisor_stack.spec import Address, Check, CheckReport, ServiceSpec
+from supervisor_stack.daemon.runs import Run, Runs
+from supervisor_stack.errors import SpawnError, StackError
+from supervisor_stack.spec import Address, ServiceSpec
 
 log = logging.getLogger(__name__)
 
-
-class Run(NamedTuple):
-    """One life of a service's main process."""
-
-    number: int
-    process: Process
-    marks: tuple[capture.Mark, ...]
+KEEP_DELAY = 1.0
+"""Seconds from a verified start or reload to the copy of the configuration. Making it runs the server's
+own test, for which those that are still starting should not have to wait."""
 
 
 class Audience(Protocol):
@@ -63,54 +63,64 @@ class Performer:
         self,
         post: Callable[[ev.Event], None],
         spec_of: Callable[[str], ServiceSpec],
+        runtime_dir: str,
         log_dir: str,
         processes: Processes,
-        notifications: Notifications,
         watcher: Watcher,
         audience: Audience,
         environ: Mapping[str, str],
     ) -> None:
-        self.runs: dict[str, Run] = {}
-        self.members = Members(processes, lambda name, run: post(ev.MembersGone(service=name, run=run)))
+        self.members = Members(processes)
+        self.held = HeldSockets()
         self._post = post
         self._spec_of = spec_of
         self._log_dir = log_dir
         self._processes = processes
-        self._notifications = notifications
+        self._notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns)
+        self._checks = Checks(processes, environ, log_dir)
+        self._keeper = Keeper(Path(runtime_dir, "kept"), self._checks.run_beside, processes)
+        self.runs = Runs(
+            post,
+            self.members,
+            spec_of,
+            is_changed=lambda name: self._keeper.differs(spec_of(name)),
+            cleared=self._write_pid_file,
+        )
         self._prober = Prober(post)
         self._watcher = watcher
         self._audience = audience
         self._environ = environ
-        self._reports: dict[str, CheckReport] = {}
-        self._leaves: dict[str, asyncio.Task[ev.Event]] = {}
+        self._leaves = Leaves(post)
+        self._keeping = Leaves(post)
+        self._refusals = Leaves(post)
+        self._orders: dict[type[do.Action], Callable[..., None]] = {
+            do.Publish: audience.publish,
+            do.Finish: audience.finish,
+            do.Spawn: self._spawn,
+            do.Signal: self.runs.signal,
+            do.AskToLeave: self.runs.ask_to_leave,
+            do.Sweep: self.runs.sweep,
+            do.Retire: self.runs.retire,
+            do.WatchStop: self._watch_stop,
+            do.HoldSockets: self._hold,
+            do.ReleaseSockets: lambda action: self.held.release(action.service),
+            do.StartProbe: self._start_probe,
+            do.WatchAlive: self._watch_alive,
+            do.StopProbe: lambda action: self._prober.stop(action.service),
+            do.RunCheck: self._test,
+            do.StopCheck: lambda action: self._leaves.stop(action.service),
+            do.StartReload: self._reload,
+            do.KeepConfig: self._keep,
+            do.WatchFiles: self._watch_files,
+        }
 
-    def __call__(self, action: do.Action) -> None:  # noqa: C901 - one case for each action
+    def __call__(self, action: do.Action) -> None:
         """Carry out one order."""
-        match action:
-            case do.Publish():
-                self._audience.publish(action)
-            case do.Spawn():
-                self._spawn(action)
-            case do.Signal():
-                self._signal(action)
-            case do.Sweep():
-                self._sweep(action)
-            case do.StartProbe():
-                self._start_probe(action)
-            case do.StopProbe():
-                self._prober.stop(action.service)
-            case do.RunCheck():
-                self._test(action)
-            case do.StartReload():
-                self._start_leaf(action.service, self._reload(action), None)
-            case do.StopCheck():
-                self._stop_leaf(action.service)
-            case do.WatchFiles():
-                self._watcher.watch(action.service, action.files, action.globs, action.debounce)
-            case do.Finish():
-                self._audience.finish(action)
-            case _:
-                raise TypeError(f"unknown action: {action}")
+        self._orders[type(action)](action)
+
+    def forget(self, services: Container[str]) -> None:
+        """Keep nothing any more for all but these services."""
+        self._keeper.forget(services)
 
     # The process.
 
@@ -120,97 +130,133 @@ class Performer:
             if not os.path.exists(needed.path):
                 self._post(_spawn_failed(action, needed.problem, final=True))
                 return
-        for address in action.addresses:
-            if ports.is_taken(address):
-                taken = _spawn_failed(action, f"{address} is in use")
-                self._start_leaf(action.service, self._describe_taken(action, address), taken)
-                return
+        unheld = [address for address in action.addresses if address not in action.hold]
+        if taken := next(filter(ports.is_taken, unheld), None):
+            self._refuse_taken(action, taken)
+            return
         try:
-            run = self._launch(spec, action.run)
+            self._hold_for(spec, action)
+            run = self._launch(spec, action)
+        except AddressInUse as error:
+            self._refuse_taken(action, error.address)
         except SpawnError as error:
             who = f" (as {spec.user})" if spec.user else ""
             self._post(_spawn_failed(action, f"{error}{who}"))
-            return
         except OSError as error:  # no descriptors left, and the like
             self._post(_spawn_failed(action, f"cannot make the process: {error.strerror}"))
-            return
-        self.runs[spec.name] = run
-        self.members.enrol(spec.name, run.process.pid)
-        self._notifications.bind_run(spec.name, run.number, run.process.pid)
-        self._post(ev.Spawned(service=spec.name, run=run.number, pid=run.process.pid))
+        else:
+            pid = run.process.pid if run.process else 0
+            self._notifications.bind_run(spec.name, run.number, pid)
+            self._post(ev.Spawned(service=spec.name, run=run.number, pid=pid))
 
-    def _launch(self, spec: ServiceSpec, run: int) -> Run:
-        notify = self._notifications.open(spec.name) if spec.ready and spec.ready.type == "notify" else ""
-        path = capture.log_path(self._log_dir, spec.name)
-        marks = tuple(capture.mark(each) for each in (path, *self._error_logs(spec)))
-        output = capture.open_output(spec.log, path)
+    def _refuse_taken(self, action: do.Spawn, address: Address) -> None:
+        async def describe() -> ev.Event:
+            return _spawn_failed(action, f"{address} is in use by {await ports.describe_holder(address)}")
+
+        self._leaves.start(action.service, describe(), _spawn_failed(action, f"{address} is in use"))
+
+    def _hold_for(self, spec: ServiceSpec, action: do.Spawn) -> None:
+        if spec.hold is None:
+            self.held.release(spec.name)
+            return
+        present = self.held.addresses(spec.name) if action.beside else ()
+        self.held.hold(spec.name, spec.hold, tuple(dict.fromkeys((*action.hold, *present))))
+
+    def _launch(self, spec: ServiceSpec, action: do.Spawn) -> Run:
+        wants_socket = spec.notify or (spec.ready is not None and spec.ready.type == "notify")
+        notify = self._notifications.open(spec.name) if wants_socket else ""
+        held = self.held.held(spec.name)
+        lent = {address: held[address] for address in action.hold if address in held}
+        loan = lend(spec.hold, lent) if spec.hold else Loan()
+        run = Run(spec.name, action.run, tuple(map(capture.mark, self._checks.logs(spec))))
+        argv = self._keeper.argv(spec) if action.copy else spec.argv
+        if not action.copy:
+            self._keeper.note(spec, action.run, self._checks.report(spec.name))
+        own = private.prepare(spec, action.run)
+        output = capture.open_output(spec.log, capture.log_path(self._log_dir, spec.name))
         try:
             process = self._processes.spawn(
-                (*launch.chain(spec), *spec.argv),
-                lambda process: self._exited(spec.name, run, process),
-                env=launch.environment(spec, self._environ, run, notify),
+                (
+                    *launch.chain(spec),
+                    *loan.argv,
+                    *argv,
+                    *own,
+                ),
+                lambda process: self._exited(run, process),
+                env={**launch.environment(spec, self._environ, action.run, notify), **loan.env},
                 cwd=spec.cwd,
                 stdout=output,
                 umask=-1 if spec.umask is None else spec.umask,
+                pass_fds=loan.fds,
             )
         finally:
             os.close(output)
-        return Run(run, process, marks)
+        self.runs.add(run, process)
+        return run
 
-    def _exited(self, name: str, number: int, process: Process) -> None:
-        run = self.runs[name]
-        self._post(
-            ev.ProcessExited(
-                service=name,
-                run=number,
-                code=process.code or 0,
-                leftovers=len(self.members.left_by(name)),
-                last_words=capture.last_words(run.marks),
-            )
-        )
-        self.members.look_again(name)
+    def _exited(self, run: Run, process: Process) -> None:
+        self._refusals.stop(run.service)
+        self.runs.exited(run, process)
 
-    def _signal(self, action: do.Signal) -> None:
-        run = self.runs.get(action.service)
-        if run and run.number == action.run:
-            run.process.signal(number(action.name))
+    def _watch_stop(self, action: do.WatchStop) -> None:
+        spec = self._spec_of(action.service)
+        marks = [capture.mark(path) for path in self._checks.logs(spec)]
 
-    def _sweep(self, action: do.Sweep) -> None:
-        run = self.runs.get(action.service)
-        if run:
-            run.process.kill_group()
-        self.members.sweep(action.service, action.run, lambda: not run or run.process.code is not None)
+        async def watch() -> ev.Event:
+            evidence = await refusal.watch(marks, spec.stop_refusal)
+            return ev.StopRefused(service=spec.name, run=action.run, evidence=evidence)
 
-    async def _describe_taken(self, action: do.Spawn, address: Address) -> ev.Event:
-        return _spawn_failed(action, f"{address} is in use by {await ports.describe_holder(address)}")
+        self._refusals.start(spec.name, watch())
+
+    # Its sockets and its files.
+
+    def _hold(self, action: do.HoldSockets) -> None:
+        spec = self._spec_of(action.service)
+        pid = self.runs.newest_pid(spec.name) if spec.hold else 0
+        if pid and (missing := self.held.adopt(spec.name, action.addresses, pid)):
+            self._post(ev.HoldFailed(service=spec.name, addresses=missing))
+
+    def _write_pid_file(self, service: str) -> None:
+        """An older run has gone, and has removed what was not its own any more."""
+        report, pid = self._checks.report(service), self.runs.newest_pid(service)
+        if report and report.pid_file and pid:
+            pid_file.restore(report.pid_file, pid)
+
+    def _keep(self, action: do.KeepConfig) -> None:
+        spec = self._spec_of(action.service)
+
+        async def keep() -> ev.Event | None:
+            await asyncio.sleep(KEEP_DELAY)
+            try:
+                return ev.ConfigKept(service=spec.name, at=await self._keeper.keep(spec, action.run))
+            except StackError as error:
+                log.warning("%s: %s", spec.name, "\n  ".join((error.message, *error.detail)))
+                return None
+
+        self._keeping.start(spec.name, keep())
+
+    def _watch_files(self, action: do.WatchFiles) -> None:
+        self._watcher.watch(action.service, action.files, action.globs, action.debounce)
 
     # Probes and tests.
 
     def _start_probe(self, action: do.StartProbe) -> None:
-        probe = self._spec_of(action.service).ready
-        if probe is not None:
-            run_command = functools.partial(self._run_probe_command, action.service, action.run)
-            self._prober.start(action.service, action.run, probe, action.address, run_command)
+        spec = self._spec_of(action.service)
+        run = self.runs.get(action.service, action.run)
+        if spec.ready is not None and run is not None and run.process is not None:
+            apart = private.ready_probe(spec, action.run) if action.beside else None
+            beside = run.process.pid if action.beside else None
+            command = self._checks.probe_command(spec, action.run)
+            self._prober.start(
+                spec.name, action.run, apart or spec.ready, action.address, command, beside=beside
+            )
 
-    async def _run_probe_command(
-        self, name: str, run: int, argv: tuple[str, ...], timeout: float
-    ) -> tuple[int, str]:
-        code, out, err = await self._run_beside(self._spec_of(name), run, argv, timeout)
-        return code, out + err
-
-    async def _run_beside(
-        self,
-        spec: ServiceSpec,
-        run: int,
-        argv: tuple[str, ...],
-        timeout: float,
-        without: tuple[str, ...] = (),
-    ) -> tuple[int, str, str]:
-        """Run a command as the service itself runs: its user, its environment, its folder."""
-        env = launch.environment(spec, self._environ, run, "")
-        env = {key: value for key, value in env.items() if key not in without}
-        who = launch.identity(spec)._asdict()
-        return await self._processes.run(argv, timeout, env=env, cwd=spec.cwd, **who)
+    def _watch_alive(self, action: do.WatchAlive) -> None:
+        spec = self._spec_of(action.service)
+        run = self.runs.get(action.service, action.run)
+        if spec.alive is not None and run is not None and run.process is not None:
+            command = self._checks.probe_command(spec, action.run)
+            self._prober.watch(spec.name, action.run, spec.alive, action.address, run.process.pid, command)
 
     def _test(self, action: do.RunCheck) -> None:
         spec = self._spec_of(action.service)
@@ -219,81 +265,14 @@ class Performer:
         stopped = ev.CheckFinished(
             service=spec.name, run=action.run, ok=False, summary="the configuration test was stopped"
         )
-        self._start_leaf(spec.name, self._run_check(spec, action.run, spec.check), stopped)
+        self._leaves.start(spec.name, self._checks.test(spec, action.run, spec.check), stopped)
 
-    async def _run_check(self, spec: ServiceSpec, run: int, check: Check) -> ev.CheckFinished:
-        command = " ".join(os.path.basename(word) for word in check.argv[:2])
-
-        def failed(cause: str, evidence: tuple[str, ...] = (), final: bool = False) -> ev.CheckFinished:
-            summary = f"configuration test failed ({cause})"
-            return ev.CheckFinished(
-                service=spec.name, run=run, ok=False, final=final, summary=summary, evidence=evidence
-            )
-
-        try:
-            code, out, err = await self._run_beside(spec, run, check.argv, check.timeout, check.without_env)
-        except TimeoutError:
-            return failed(f"{command} did not end within {check.timeout:g} s")
-        except SpawnError as error:
-            return failed(error.message)
-        if code:
-            evidence = check.evidence(err) if check.evidence else tuple(err.splitlines())
-            evidence = evidence or tuple(err.splitlines()[-capture.LAST_LINES :])
-            final = code > 0 and not (check.transient and re.search(check.transient, err))
-            return failed(f"{command} exited {code}", evidence, final)
-        report = check.read(out) if check.read else None
-        if report:
-            self._reports[spec.name] = report
-        return ev.CheckFinished(service=spec.name, run=run, ok=True, report=report)
-
-    async def _reload(self, action: do.StartReload) -> ev.Event:
+    def _reload(self, action: do.StartReload) -> None:
         spec = self._spec_of(action.service)
-        if spec.reload is None:
-            raise TypeError(f"{spec.name} cannot reload")
-
-        run_command = functools.partial(self._run_probe_command, spec.name, action.run)
-
-        async def is_ready() -> str:
-            if spec.ready is None or spec.ready.type == "notify":
-                return ""  # there is nobody to ask
-            return await ask(spec.ready, action.address, run_command=run_command)
-
-        logs = (capture.log_path(self._log_dir, spec.name), *self._error_logs(spec))
-        process = self.runs[spec.name].process
-        return await reload(spec.name, action.run, process, spec.reload, logs, is_ready)
-
-    def _error_logs(self, spec: ServiceSpec) -> tuple[str, ...]:
-        """The logs that the service writes by itself, but not those of its visitors."""
-        report = self._reports.get(spec.name)
-        logs = (*spec.logs, *(report.logs if report else ()))
-        return tuple(path for path in logs if "access" not in os.path.basename(path))
-
-    # Leaf tasks.
-
-    def _start_leaf(
-        self, service: str, work: Coroutine[Any, Any, ev.Event], otherwise: ev.Event | None
-    ) -> None:
-        """Run something that takes time; its result is posted, or `otherwise` when it was stopped."""
-        self._stop_leaf(service)
-        task = asyncio.get_running_loop().create_task(work, name=service)
-        self._leaves[service] = task
-        task.add_done_callback(functools.partial(self._leaf_ended, otherwise))
-
-    def _stop_leaf(self, service: str) -> None:
-        if task := self._leaves.pop(service, None):
-            task.cancel()
-
-    def _leaf_ended(self, otherwise: ev.Event | None, task: asyncio.Task[ev.Event]) -> None:
-        if self._leaves.get(task.get_name()) is task:
-            del self._leaves[task.get_name()]
-        fact = otherwise
-        if not task.cancelled():
-            if error := task.exception():
-                log.error("cannot complete a task of %s: internal error", task.get_name(), exc_info=error)
-            else:
-                fact = task.result()
-        if fact is not None:
-            self._post(fact)
+        run = self.runs.get(action.service, action.run)
+        if run is not None and run.process is not None:
+            self._keeper.note(spec, action.run, self._checks.report(spec.name))
+            self._leaves.start(spec.name, self._checks.reload(spec, action, run.process))
 
 
 def _spawn_failed(action: do.Spawn, reason: str, final: bool = False) -> ev.SpawnFailed:

@@ -37,16 +37,19 @@ class Process:
         self._popen = popen
         self.pidfd = pidfd
         self.exited = exited
+        self.was_killed_by_us = False
 
     def signal(self, number: int) -> None:
         """Send a signal; nothing happens when the process is gone already."""
         if self.code is None:
+            self.was_killed_by_us |= number == signal.SIGKILL
             with contextlib.suppress(ProcessLookupError):  # a zombie: its exit is on the way to us
                 signal.pidfd_send_signal(self.pidfd, number)
 
     def kill_group(self) -> None:
         """SIGKILL it and its process group, of which it is the leader."""
         if self.code is None:
+            self.was_killed_by_us = True
             with contextlib.suppress(PermissionError):  # not root, and it changed its user
                 os.killpg(self.pid, signal.SIGKILL)
 
@@ -58,11 +61,16 @@ class Process:
 
 
 class Processes:
-    """All children of this daemon, by pid. `stray_reaped` is called after others were reaped too."""
+    """All children of this daemon, by pid.
+
+    `reaped` is called when some have ended, before that is told of each; `stray_reaped` after it, when
+    there were others among them.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._children: dict[int, Process] = {}
+        self.reaped: Callable[[], None] = lambda: None
         self.stray_reaped: Callable[[], None] = lambda: None
 
     def open(self) -> None:
@@ -136,6 +144,7 @@ class Processes:
                 ended.append(process)
             else:
                 strays = True
+        self.reaped()
         for process in ended:
             try:
                 process.exited(process)

@@ -133,7 +133,7 @@ class Server:
                 case messages.Stop():
                     begun = stack.stop(op, request.services, request.cascade, now)
                 case messages.Restart():
-                    begun = stack.restart(op, request.services, request.cascade, now)
+                    begun = stack.restart(op, request.services, request.cascade, now, request.hard)
                 case messages.Reload():
                     begun = stack.reload(op, request.services, now)
                 case _:

@@ -12,22 +12,30 @@ from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import ACTIVE, Service, State
 from supervisor_stack.daemon import capture
 from supervisor_stack.daemon.clock import wall
-from supervisor_stack.daemon.members import descendants
-from supervisor_stack.spec import ServiceSpec, StackSpec
+from supervisor_stack.spec import Address, ServiceSpec, StackSpec
 
 if TYPE_CHECKING:
     import psutil
 
 
 class StatusReader:
-    """Makes status replies for one stack. `watching` names the folders watched for a service."""
+    """Makes status replies for one stack. `watching` names the folders watched for a service, `held` the
+    sockets held for it, `pids` its processes."""
 
     def __init__(
-        self, spec: StackSpec, stack: Stack, watching: Callable[[str], tuple[str, ...]], now: float
+        self,
+        spec: StackSpec,
+        stack: Stack,
+        watching: Callable[[str], tuple[str, ...]],
+        held: Callable[[str], tuple[Address, ...]],
+        pids: Callable[[str], list[int]],
+        now: float,
     ) -> None:
         self._spec = spec
         self._stack = stack
         self._watching = watching
+        self._held = held
+        self._pids = pids
         self._since = wall(now)
         self._known: dict[int, psutil.Process] = {}
 
@@ -76,20 +84,23 @@ class StatusReader:
 
     def _detail(self, service: Service, tree: tuple[messages.Process, ...]) -> messages.Detail:
         spec = service.spec
-        addresses = service.report.addresses if service.report else spec.addresses
         logs = service.report.logs if service.report else spec.logs
         return messages.Detail(
             command=spec.argv,
             config=spec.config,
             log=capture.log_path(self._spec.log_dir, spec.name) if spec.log.to == "file" else "",
             logs=logs,
-            addresses=tuple(map(str, addresses)),
+            addresses=tuple(map(str, service.addresses)),
+            held=tuple(map(str, self._held(spec.name))),
+            kept=service.kept,
+            other_runs=service.others,
             watching=self._watching(spec.name),
             requires=spec.requires,
             wants=spec.wants,
             after=spec.after,
             needed_by=self._stack.graph.required_by[spec.name],
             probe=_probe(spec, service),
+            alive=_alive(spec, service),
             evidence=service.rejected_detail if service.rejected else service.detail,
             exits=tuple(
                 messages.Exit(run=exit_.run, time=wall(exit_.at), reason=exit_.reason, lasted=exit_.lasted)
@@ -99,12 +110,12 @@ class StatusReader:
         )
 
     def _processes(self, service: Service) -> list[messages.Process]:
-        if service.pid is None:
+        if service.pid is None and not service.others:
             return []
         import psutil  # 30 ms that the start of the services should not wait for
 
         found = []
-        for pid in (service.pid, *descendants(service.pid)):
+        for pid in self._pids(service.name):
             try:
                 process = self._known.get(pid)
                 if process is None or not process.is_running():
@@ -126,6 +137,8 @@ class StatusReader:
 
 
 def _reason(service: Service) -> str:
+    if service.rejected and service.copy:
+        return service.rejected
     if service.rejected:
         return f"last change was not taken up: {service.rejected}"
     return service.reason
@@ -134,7 +147,13 @@ def _reason(service: Service) -> str:
 def _probe(spec: ServiceSpec, service: Service) -> str:
     if spec.ready is None:
         return "none: it counts as ready when its process exists"
-    address = spec.ready.address or (
-        service.report.addresses[0] if service.report and service.report.addresses else ""
-    )
-    return f"{spec.ready.type} {address}".strip()
+    return f"{spec.ready.type} {spec.ready.address or next(iter(service.addresses), '')}".strip()
+
+
+def _alive(spec: ServiceSpec, service: Service) -> str:
+    alive = spec.alive
+    if alive is None:
+        return ""
+    address = "" if alive.type == "process" else alive.address or next(iter(service.addresses), "")
+    asked = f"{alive.type} {address}".strip()
+    return f"{asked} every {alive.interval:g} s, hung after {alive.failures} without an answer"

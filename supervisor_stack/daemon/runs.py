@@ -1,0 +1,255 @@
+"""The runs of all services: made, signalled, asked to leave, and cleared away.
+
+A service has one run as a rule, and several for a moment when one takes over from another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from supervisor_stack.core import actions as do
+from supervisor_stack.core import events as ev
+from supervisor_stack.daemon import capture, oom, private
+from supervisor_stack.daemon.members import Clearing, Members, children, descendants
+from supervisor_stack.daemon.process import Process
+from supervisor_stack.daemon.signals import number
+from supervisor_stack.spec import Fifo, ServiceSpec
+
+log = logging.getLogger(__name__)
+
+COUNT_EVERY = 1.0
+"""Seconds; a look at the kernel's counter takes 0.13 ms."""
+
+
+class Run:
+    """One life of a service's main process.
+
+    `marks`: where its logs ended when it began. `kernel_kills`: how many processes the kernel had killed
+    for want of memory by then.
+    """
+
+    def __init__(self, service: str, number: int, marks: tuple[capture.Mark, ...]) -> None:
+        self.service = service
+        self.number = number
+        self.marks = marks
+        self.process: Process | None = None
+        self.kernel_kills = 0
+        self._pipe = -1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its main process is gone."""
+        return self.process is None or self.process.code is not None
+
+    def ask_kernel(self) -> oom.Finding:
+        """Whether the kernel ended its main process for want of memory."""
+        process = self.process
+        if process is None or process.code != -signal.SIGKILL or process.was_killed_by_us:
+            return oom.Finding()
+        return oom.find(process.pid, self.kernel_kills)
+
+    def ask_to_leave(self, fifo: Fifo | None, stop_signal: str) -> None:
+        """Gracefully if there is a way, and so that also a stopped process hears it."""
+        if self.process is None or self.is_over:
+            return
+        if self._pipe >= 0 and fifo and fifo.remind:
+            _remind(self.process.pid, number(fifo.remind))
+        elif self._pipe < 0 and not (fifo and self._write(fifo)):
+            self.process.signal(number(stop_signal))
+        self.process.signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """Let go of what was kept for it."""
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
+
+    def _write(self, fifo: Fifo) -> bool:
+        """Whether the order went into its pipe. That stays open: uWSGI takes its end for the loss of the
+        pipe and makes another one, in the place of a newer run's if they share a path."""
+        try:
+            pipe = os.open(
+                private.numbered(fifo.path, self.number), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            )
+        except OSError:
+            return False  # it is not reading yet, or no more
+        try:
+            os.write(pipe, fifo.stop.encode())
+        except OSError:
+            os.close(pipe)
+            return False
+        self._pipe = pipe
+        return True
+
+
+def _remind(pid: int, number: int) -> None:
+    """Signal the children of a process that catch this signal: for others it could be the end."""
+    for child in children(pid):
+        with contextlib.suppress(OSError, StopIteration):
+            status = Path(f"/proc/{child}/status").read_text()
+            caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+            if int(caught.split()[1], 16) >> (number - 1) & 1:
+                os.kill(child, number)
+
+
+class Runs:
+    """The runs by service and number. `post` takes what becomes of them.
+
+    `is_changed`: whether the configuration of a service differs from the copy that is kept of it.
+    `cleared` is called when nothing is left of a run that was retired.
+    """
+
+    def __init__(
+        self,
+        post: Callable[[ev.Event], None],
+        members: Members,
+        spec_of: Callable[[str], ServiceSpec],
+        is_changed: Callable[[str], bool],
+        cleared: Callable[[str], None],
+    ) -> None:
+        self.members = members
+        self._post = post
+        self._spec_of = spec_of
+        self._is_changed = is_changed
+        self._cleared = cleared
+        self._kernel_kills = oom.kills()
+        self._counted_at = time.monotonic()
+        self._runs: dict[str, dict[int, Run]] = {}
+        self._retiring: dict[tuple[str, int], asyncio.Task[None]] = {}
+
+    def add(self, run: Run, process: Process) -> None:
+        """Its process was made."""
+        run.process = process
+        run.kernel_kills = self._count_kernel_kills()
+        self._runs.setdefault(run.service, {})[run.number] = run
+        self.members.enrol(run.service, run.number, process.pid)
+
+    def get(self, service: str, number: int) -> Run | None:
+        """The run, as long as its main process is there."""
+        return self._runs.get(service, {}).get(number)
+
+    def pids(self, service: str) -> list[int]:
+        """All processes of the service: of its run, and of what is left of others."""
+        found: dict[int, None] = {}
+        for run in reversed(self._runs.get(service, {}).values()):
+            if run.process:
+                found |= dict.fromkeys((run.process.pid, *descendants(run.process.pid)))
+        return list(found | dict.fromkeys(self.members.left_by(service, None)))
+
+    def newest_pid(self, service: str) -> int:
+        """The main process of its newest run; 0 for none."""
+        runs = self._runs.get(service)
+        newest = runs[max(runs)] if runs else None
+        return newest.process.pid if newest and newest.process else 0
+
+    def exited(self, run: Run, process: Process) -> None:
+        """Its main process was reaped."""
+        self._runs[run.service].pop(run.number, None)
+        left = len(self.members.left_by(run.service, run.number))
+        if not left and (run.service, run.number) not in self._retiring:
+            self.members.forget(run.service, run.number)
+        kernel = run.ask_kernel()
+        self._post(
+            ev.ProcessExited(
+                service=run.service,
+                run=run.number,
+                code=process.code or 0,
+                leftovers=left,
+                last_words=capture.last_words(run.marks),
+                out_of_memory=kernel.killed,
+                kernel=kernel.words,
+                changed=process.code != 0 and self._is_changed(run.service),
+            )
+        )
+        run.close()
+        private.remove(self._spec_of(run.service), run.number)
+        self.members.look_again(run.service)
+
+    def _count_kernel_kills(self) -> int:
+        """The kernel's count as of now or a moment ago: a thousand services may start at once."""
+        now = time.monotonic()
+        if now - self._counted_at > COUNT_EVERY:
+            self._kernel_kills, self._counted_at = oom.kills(), now
+        return self._kernel_kills
+
+    def signal(self, action: do.Signal) -> None:
+        """A signal to the main process."""
+        if (run := self.get(action.service, action.run)) and run.process:
+            run.process.signal(number(action.name))
+
+    def ask_to_leave(self, action: do.AskToLeave) -> None:
+        """The graceful end of a run."""
+        if run := self.get(action.service, action.run):
+            run.ask_to_leave(self._spec_of(action.service).fifo, action.signal)
+
+    def sweep(self, action: do.Sweep) -> None:
+        """SIGKILL for every process of every run of the service, until there is none."""
+        runs = list(self._runs.get(action.service, {}).values())
+        for each in [key for key in self._retiring if key[0] == action.service]:
+            self._retiring.pop(each).cancel()
+        for run in runs:
+            if run.process:
+                run.process.kill_group()
+
+        def gone() -> None:
+            self._post(ev.MembersGone(service=action.service, run=action.run))
+
+        self.members.clear(
+            Clearing(action.service, None, True, lambda: all(run.is_over for run in runs), gone)
+        )
+
+    def retire(self, action: do.Retire) -> None:
+        """See the action. A run that is being retired already is left to that."""
+        key = action.service, action.run
+        if key not in self._retiring:
+            task = asyncio.get_running_loop().create_task(self._retire(action), name=f"retire {key}")
+            self._retiring[key] = task
+            task.add_done_callback(lambda _: self._retiring.pop(key, None))
+
+    async def _retire(self, action: do.Retire) -> None:
+        run = self.get(action.service, action.run)
+        gone = asyncio.Event()
+
+        def is_over() -> bool:
+            return run is None or run.is_over
+
+        def clear(kill: bool) -> None:
+            self.members.clear(Clearing(action.service, action.run, kill, is_over, gone.set))
+
+        if run is None and action.orphans:
+            for pid in self.members.orphans(action.service, action.run):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number(action.orphans))  # our own child: nobody else can have its pid
+        clear(kill=False)
+        killed = not await self._wait(gone, run, action)
+        if killed:
+            log.warning(
+                "%s: run %d did not leave within %g s: killed", action.service, action.run, action.timeout
+            )
+            if run and run.process:
+                run.process.kill_group()
+            clear(kill=True)
+            await gone.wait()
+        self._cleared(action.service)
+        self._post(ev.GenerationGone(service=action.service, old=action.run, killed=killed))
+
+    async def _wait(self, gone: asyncio.Event, run: Run | None, action: do.Retire) -> bool:
+        """Whether all of it was gone in time; its main process is asked again as often as at a stop."""
+        spec = self._spec_of(action.service)
+        clock = asyncio.get_running_loop().time
+        until = clock() + action.timeout
+        while clock() < until:
+            if run:
+                run.ask_to_leave(spec.fifo, action.stop)
+            pause = min(until - clock(), spec.stop_again or action.timeout)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gone.wait(), pause)
+                return True
+        return gone.is_set()
