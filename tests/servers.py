@@ -191,7 +191,13 @@ def start_mariadb(folder: Path, datadir: Path, port: int, *options: str, wait: b
         "--innodb-log-file-size=4M",
         "--innodb-buffer-pool-size=8M",
     )
-    return start_server(folder, Address(host="127.0.0.1", port=port), (*argv, *options), wait=wait)
+    server = start_server(folder, Address(host="127.0.0.1", port=port), (*argv, *options), wait=wait)
+    if wait:
+        # It listens before, and SIGTERM may leave it waiting for itself until it has said so (10.11).
+        wait_until(
+            lambda: "ready for connections" in server.log.read_text(errors="replace"), "mariadbd is ready"
+        )
+    return server
 
 
 def start_uwsgi(folder: Path, port: int, application: str, *options: str) -> Server:

@@ -99,6 +99,12 @@ class RunningStack:
         if error is not None:
             sys.stderr.write(self.output.read_text())
 
+    def start_anew(self) -> None:
+        """End stackd in order, and start it again on what its configuration is now."""
+        self.__exit__(None, None, None)
+        self.process, self._client = None, None
+        self.__enter__()
+
     @property
     def client(self) -> StackClient:
         """The connection to its control socket."""
@@ -152,6 +158,13 @@ class RunningStack:
         """Wait until all that is wanted is ready."""
         self.until(lambda: self.status().stack.state == "running", "the stack is running", deadline)
         return self.status()
+
+    def until_log(self, words: str) -> None:
+        """Wait until stackd has said this."""
+        end = time.monotonic() + DEADLINE
+        while words not in self.output.read_text():
+            assert time.monotonic() < end, f"stackd does not say {words!r}:\n{self.output.read_text()}"
+            time.sleep(0.005)
 
     def history(self) -> list[Notice]:
         """All notices so far."""

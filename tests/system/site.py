@@ -51,6 +51,15 @@ class Site(RunningStack):
         """The children of a service's main process."""
         return {process.pid for process in psutil.Process(self.pid_of(name)).children()}
 
+    def until_alone(self, name: str) -> None:
+        """Wait until nothing is left of older runs of a service."""
+
+        def alone() -> bool:
+            detail = self.service(name).detail
+            return detail is not None and not detail.other_runs
+
+        self.until(alone, f"{name} has no older runs")
+
     def reloads(self) -> int:
         """How many reloads of nginx were begun so far."""
         return sum(notice.service == "nginx" and notice.state == "reloading" for notice in self.history())

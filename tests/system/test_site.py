@@ -65,6 +65,7 @@ def test_a_killed_server_comes_back_and_the_site_with_it(site: Site, name: str) 
 
     old = site.kill(name)
     now = site.until_run(name, 2)
+    site.until_alone(name)
 
     assert now.detail is not None
     assert now.detail.exits[0].reason.startswith("killed by SIGKILL")
@@ -79,6 +80,7 @@ def test_nginx_workers_that_keep_the_port_are_no_obstacle(site: Site) -> None:
         workers = site.workers("nginx")
         site.kill("nginx")
         site.until_run("nginx", run)
+        site.until_alone("nginx")
 
         assert not [pid for pid in workers if is_alive(pid)]
         assert site.get("/")[0] == 200
@@ -88,6 +90,8 @@ def test_nginx_workers_that_keep_the_port_are_no_obstacle(site: Site) -> None:
 def test_a_restart_storm_ends_with_one_of_each(site: Site) -> None:
     for _ in range(5):
         assert site.operate(Restart(), deadline=60).ok
+    for name in SERVERS:
+        site.until_alone(name)
     names = [psutil.Process(site.pid_of(name)).name() for name in SERVERS]
 
     assert len({site.pid_of(name) for name in SERVERS}) == 4
