@@ -50,6 +50,12 @@ def start(service: Service) -> subprocess.Popen[bytes]:
     )
 
 
+def stop(service: Service, process: subprocess.Popen[bytes]) -> None:
+    """Ask it to leave, in its own way, and wait until it has."""
+    process.send_signal(signal.Signals[f"SIG{service['stop']}"])
+    process.wait()
+
+
 def main() -> None:
     """Start all, then wait for the signal."""
     services: list[Service] = json.loads(Path(sys.argv[1]).read_text())
@@ -68,8 +74,7 @@ def main() -> None:
         signal.pause()
     finally:
         for service, process in reversed(running):
-            process.send_signal(signal.Signals[f"SIG{service['stop']}"])
-            process.wait()
+            stop(service, process)
 
 
 if __name__ == "__main__":
