@@ -55,7 +55,7 @@ def _section(state: State) -> str:
     lines = [f"\n## {state}\n", *_table(state, rules)]
     if state is State.RELOADING:
         lines.append(
-            "\nAnd when the fact is about the successor, a run that is being started beside the present one:\n"
+            "\nAnd when the fact is about the successor, a run that is started beside the present one:\n"
         )
         lines += _table(state, list(SUCCESSION.items()))
     why: dict[str, list[type[ev.Event]]] = defaultdict(list)
