@@ -131,12 +131,14 @@ class Reload(Spec, frozen=True, kw_only=True):
 
     `new_workers`: the reload is done when the same main process has new children; the ready probe
     alone would be answered by the old ones. `failure`: a regular expression for the lines of its
-    logs that say that the reload did not work.
+    logs that say that the reload did not work. `by_successor`: where runs can hand over, by a new run in
+    place of the signal, as what the service reads cannot be tested before.
     """
 
     signal: str
     timeout: float = 30.0
     new_workers: bool = False
+    by_successor: bool = False
     failure: str = ""
 
 

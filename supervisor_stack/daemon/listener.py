@@ -102,6 +102,8 @@ def _bind_tcp(sock: socket.socket, address: Address, hold: Hold) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not address.dual)
+    if hold.defer_accept:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, hold.defer_accept)
     if hold.free_bind:
         sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
     sock.bind((address.host, address.port))
@@ -148,10 +150,12 @@ def _give_away(path: str, hold: Hold) -> None:
 def _owner(hold: Hold) -> tuple[int, int]:
     """Numbers of user and group, as chown(2) takes them: -1 means as it is."""
     try:
-        group = grp.getgrnam(hold.group).gr_gid if hold.group else -1
+        # mysqld and uWSGI take numbers as well.
+        group = int(hold.group) if hold.group.isdecimal() else -1
+        if hold.group and group < 0:
+            group = grp.getgrnam(hold.group).gr_gid
         if not hold.user:
             return -1, group
-        # mysqld takes a number as well.
         user = pwd.getpwuid(int(hold.user)) if hold.user.isdecimal() else pwd.getpwnam(hold.user)
     except KeyError:
         raise SpawnError(

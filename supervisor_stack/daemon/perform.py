@@ -245,7 +245,8 @@ class Performer:
         run = self.runs.get(action.service, action.run)
         if spec.ready is not None and run is not None and run.process is not None:
             apart = private.ready_probe(spec, action.run) if action.beside else None
-            beside = run.process.pid if action.beside else None
+            # Asked apart, its own answer tells; and with `cheap`, uWSGI has no worker before a request.
+            beside = run.process.pid if action.beside and not apart else None
             command = self._checks.probe_command(spec, action.run)
             self._prober.start(
                 spec.name, action.run, apart or spec.ready, action.address, command, beside=beside

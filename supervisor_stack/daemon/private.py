@@ -51,10 +51,13 @@ def _made_for(spec: ServiceSpec, run: int) -> list[tuple[str, str]]:
 
 
 def _make_folder(path: str, spec: ServiceSpec) -> None:
-    """A folder in which the service may make files, and nobody else may look."""
+    """A folder in which the service may make files, and nobody else may look; the one above is ours."""
     try:
         user, group = _owner(spec)
-        os.makedirs(path, 0o711, exist_ok=True)
+        above = os.path.dirname(path)
+        os.makedirs(above, exist_ok=True)
+        os.chmod(above, 0o711)  # whatever the umask
+        os.makedirs(path, exist_ok=True)
         os.chmod(path, 0o700)
         if user is not None and os.geteuid() == 0:
             os.chown(path, user, -1 if group is None else group)

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import signal
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -59,9 +60,12 @@ class Run:
         """Gracefully if there is a way, and so that also a stopped process hears it."""
         if self.process is None or self.is_over:
             return
-        if self._pipe >= 0 and fifo and fifo.remind:
+        is_told = self._pipe >= 0
+        if is_told and fifo and fifo.remind:
             _remind(self.process.pid, number(fifo.remind))
-        elif self._pipe < 0 and not (fifo and self._write(fifo)):
+        # The signal also where the order was given before: uWSGI 2.0.31 sleeps until it hears something, and
+        # has lost the order if it was just executing itself anew.
+        if is_told or not (fifo and self._write(fifo)):
             self.process.signal(number(stop_signal))
         self.process.signal(signal.SIGCONT)
 
@@ -75,12 +79,14 @@ class Run:
         """Whether the order went into its pipe. That stays open: uWSGI takes its end for the loss of the
         pipe and makes another one, in the place of a newer run's if they share a path."""
         try:
-            pipe = os.open(
-                private.numbered(fifo.path, self.number), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
-            )
+            # The folder is the service's: what lies there may be anything, and we may be root.
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+            pipe = os.open(private.numbered(fifo.path, self.number), flags)
         except OSError:
             return False  # it is not reading yet, or no more
         try:
+            if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+                raise FileNotFoundError
             os.write(pipe, fifo.stop.encode())
         except OSError:
             os.close(pipe)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from supervisor_stack.kinds.base import Given
 from supervisor_stack.kinds.uwsgi_ini import Options
-from supervisor_stack.kinds.uwsgi_sockets import Socket
+from supervisor_stack.kinds.uwsgi_sockets import OTHER_ROOT, Socket
 from supervisor_stack.spec import Address, Hold
 
 # Set on each socket that uWSGI binds, and on no other (bind_to_tcp(), create_server_socket()).
@@ -59,6 +59,8 @@ def _refusal(options: Options) -> str:
     if options.is_on("shutdown-sockets"):
         # shutdown(2) of a listening socket is for all who have it (tried: it listens no more).
         return "shutdown-sockets ends a socket for everybody who has it, when a worker leaves"
+    if key := next((key for key in OTHER_ROOT if options.values(key)), ""):
+        return f"{key} is set, so uWSGI binds its sockets below another root"
     if options.is_on("abstract-socket"):
         return "abstract-socket is on, so no path is the path of a file"
     if key := next((key for key in _TUNING if options.values(key)), ""):

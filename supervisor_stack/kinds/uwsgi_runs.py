@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from supervisor_stack.kinds.base import Given
 from supervisor_stack.kinds.uwsgi_ini import Options
-from supervisor_stack.kinds.uwsgi_sockets import OPTIONS, Socket
+from supervisor_stack.kinds.uwsgi_sockets import OPTIONS, OTHER_ROOT, Socket
 from supervisor_stack.spec import Fifo, PrivateSocket
 
-# After these a path means something else to uWSGI, and it cannot make its pipe where it is told to.
-_ELSEWHERE = ("chroot", "pivot-root", "pivot_root", "namespace", "ns")
 _USER = ("uid", "immediate-uid")
 
 # bind_to_unix(): "invalid socket name".
@@ -40,7 +38,7 @@ def fifo(given: Given, options: Options) -> Fifo | None:
     It reads the first that is configured (uwsgi_fifo_by_slot()), so where there is one no other can be
     added. None where uWSGI could not make it, at which it would exit.
     """
-    if options.may_hide(*_USER, *_ELSEWHERE, "master-fifo") or options.values(*_ELSEWHERE):
+    if options.may_hide(*_USER, *OTHER_ROOT, "master-fifo") or options.values(*OTHER_ROOT):
         return None
     if own := options.values("master-fifo"):
         if len(own) > 1:

@@ -40,6 +40,9 @@ _PROTOCOLS: dict[str, ProbeType] = {"uwsgi": "uwsgi", "http": "http", "http11": 
 OPTIONS = (*_LISTENERS, *_SHARED)
 """The options that make a socket."""
 
+OTHER_ROOT = ("chroot", "pivot-root", "pivot_root", "namespace", "ns")
+"""The options after which a path means another file to uWSGI than to everybody else."""
+
 
 class Socket(NamedTuple):
     """A listening socket. `name`: as it is written. `address` None: no client can dial it by name.

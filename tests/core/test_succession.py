@@ -127,6 +127,27 @@ def test_a_run_number_is_never_given_twice() -> None:
     assert history.orders[-1].run == 3  # type: ignore[attr-defined]
 
 
+def test_a_reload_that_cannot_be_tested_is_made_by_a_successor() -> None:
+    history = running(reload=Reload(signal="HUP", by_successor=True))
+
+    op = history.ask("reload", "web")
+    history.up_as("web", 2)
+
+    assert history.finished[op] == {"web": ""}
+    assert history["web"].run == 2
+
+
+def test_a_reload_by_a_successor_that_fails_is_told_and_costs_nothing() -> None:
+    history = running(reload=Reload(signal="HUP", by_successor=True))
+
+    op = history.ask("reload", "web")
+    history.spawned("web", run=2)
+    history.exited("web", 22, run=2)
+
+    assert history.finished[op] == {"web": "exit status 22"}
+    assert (history["web"].state, history["web"].run) == (State.RUNNING, 1)
+
+
 def test_the_sockets_of_both_runs_are_held_until_one_is_gone() -> None:
     history = running_with_check()
     history.ask("restart", "web")

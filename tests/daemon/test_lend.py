@@ -85,9 +85,9 @@ def test_a_service_finds_its_sockets_as_systemd_would_hand_them_over(
     sockets: HeldSockets, tmp_path: Path
 ) -> None:
     # More than the nine descriptors that a POSIX shell knows.
-    tcp = tuple(loopback() for _ in range(10))
-    unix = Address(path=f"{tmp_path}/app.sock")
-    sockets.hold("app", SYSTEMD, (unix, *tcp))
+    tcp = loopback()
+    unix = tuple(Address(path=f"{tmp_path}/{number}.sock") for number in range(10))
+    sockets.hold("app", SYSTEMD, (tcp, *unix))
 
     service, pid = seen(sockets)
 
@@ -95,9 +95,9 @@ def test_a_service_finds_its_sockets_as_systemd_would_hand_them_over(
     assert service["told"] == {
         "LISTEN_PID": str(pid),
         "LISTEN_FDS": "11",
-        "LISTEN_FDNAMES": ":".join(("unix-app.sock", *(f"tcp-{each.port}" for each in tcp))),
+        "LISTEN_FDNAMES": ":".join((f"tcp-{tcp.port}", *(f"unix-{number}.sock" for number in range(10)))),
     }
-    assert service["names"] == [unix.path, *([each.host, each.port] for each in tcp)]
+    assert service["names"] == [[tcp.host, tcp.port], *(each.path for each in unix)]
 
 
 def test_a_service_gets_no_descriptor_twice(sockets: HeldSockets) -> None:

@@ -70,6 +70,7 @@ def test_what_uwsgi_would_not_take_over_cannot_be_held() -> None:
     [
         ("shutdown-sockets", "shutdown-sockets ends a socket for everybody who has it, when a worker leaves"),
         ("abstract-socket", "abstract-socket is on, so no path is the path of a file"),
+        ("chroot", "chroot is set, so uWSGI binds its sockets below another root"),
         ("so-keepalive", "so-keepalive is only set on sockets that uWSGI binds itself"),
         ("reuse-port", "reuse-port is only set on sockets that uWSGI binds itself"),
     ],

@@ -48,8 +48,7 @@ def test_it_has_no_pipe_where_it_could_not_make_one(text: str) -> None:
     facts = learnt(text)
 
     assert (facts.fifo, facts.private) == (None, None)
-    assert facts.hold is not None
-    assert not facts.hold.handover
+    assert not hands_over(facts)
 
 
 @pytest.mark.parametrize(

@@ -121,14 +121,27 @@ def test_what_a_dead_server_left_behind_is_no_obstacle(site: Site, name: str) ->
 
 
 def test_a_reload_of_uwsgi_loads_the_code_again(site: Site) -> None:
-    main, workers = site.pid_of("uwsgi"), site.workers("uwsgi")
+    workers = site.workers("uwsgi")
 
     done = site.reload("uwsgi")
 
     assert done.ok, done.outcomes
-    assert site.pid_of("uwsgi") == main
     assert not site.workers("uwsgi") & workers
     assert site.get("/db")[0] == 200
+
+
+def test_a_reload_of_uwsgi_into_broken_code_leaves_the_old_one_serving(site: Site) -> None:
+    wsgi = site.folder / "br_api" / "wsgi.py"
+    code = wsgi.read_text()
+    try:
+        wsgi.write_text("import no_such_module\n")
+        done = site.reload("uwsgi")
+        assert site.get("/")[0] == 200
+    finally:
+        wsgi.write_text(code)
+
+    assert "No module named 'no_such_module'" in str(done.outcomes)
+    assert site.service("uwsgi").run == 1
 
 
 def test_redis_says_why_it_does_not_reload(site: Site) -> None:

@@ -95,7 +95,8 @@ def note_unheld(service: Service, event: ev.HoldFailed, now: float, chance: floa
 def _begin(service: Service, now: float) -> Step:
     """Test the changed configuration first; nothing is signalled yet."""
     spec = service.spec
-    if service.copy and service.can_hand_over:
+    by_successor = service.copy or (spec.reload and spec.reload.by_successor)
+    if by_successor and service.can_hand_over:
         return renew(service, now)
     if spec.reload is None and not (service.copy and spec.check):
         return service, ()
