@@ -56,7 +56,7 @@ def _make_folder(path: str, spec: ServiceSpec) -> None:
         user, group = _owner(spec)
         above = os.path.dirname(path)
         os.makedirs(above, exist_ok=True)
-        os.chmod(above, 0o711)  # whatever the umask
+        os.chmod(above, 0o711)  # noqa: S103 - whatever the umask: services pass through to their own
         os.makedirs(path, exist_ok=True)
         os.chmod(path, 0o700)
         if user is not None and os.geteuid() == 0:

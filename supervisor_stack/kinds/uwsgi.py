@@ -169,8 +169,8 @@ KIND = Kind(
     # A graceful reload waits for busy workers, up to worker-reload-mercy, 60 s by default, before it
     # re-executes and loads the application: that has to fit in. 2.0.27 gets stuck before it tells its workers
     # (unbit/uwsgi#2688) and can only be stopped; the reload fails, as no new worker appears.
-    # An application that is broken takes the place of the one that works: exit status 22 with need-app, a page
-    # "Internal Server Error" for everybody without. So not where a successor can be tried first.
+    # An application that is broken takes the place of the one that works: exit status 22 with need-app, the
+    # page "Internal Server Error" for everybody without. So not where a successor can be tried first.
     reload=Reload(signal="HUP", new_workers=True, timeout=120.0, by_successor=True),
     # Loading a big application takes its time, and so does a database that it asks while loading.
     start_timeout=120.0,
