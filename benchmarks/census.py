@@ -10,6 +10,7 @@ in the foreground: so the leader is the main process, and its workers are known 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ PROGRAMS = {
     "nginx": "nginx",
 }
 WORKERS = {"uwsgi": 2, "nginx": 2}
+# The same programs at another work: stackd has a server test its configuration, or the copy of it.
+TEST = re.compile(r" (?:-T|--help|--get)\b|/kept/\S+\.new")
 SHUTTING_DOWN = "nginx: worker process is shutting down"
 
 
@@ -40,8 +43,8 @@ class Process:
 
     @property
     def is_main(self) -> bool:
-        """Whether it is what the supervisor has started."""
-        return self.pid == self.group and bool(self.role)
+        """Whether it is what the supervisor has started, to serve."""
+        return self.pid == self.group and bool(self.role) and not TEST.search(self.title)
 
     @property
     def is_stopped(self) -> bool:
@@ -91,7 +94,8 @@ class Census:
     def leftovers(self) -> list[Process]:
         """What belongs to no live main process, or is stopped."""
         mains = {main.pid for role in ROLES if (main := self.main(role))}
-        return [each for each in self.processes if each.group not in mains or each.is_stopped]
+        tests = {each.pid for each in self.processes if TEST.search(each.title)}
+        return [each for each in self.processes if each.group not in mains | tests or each.is_stopped]
 
 
 def take(folder: Path) -> Census:
