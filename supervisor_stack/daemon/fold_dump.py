@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from supervisor_stack.kinds.fold import FOLDS
 from supervisor_stack.kinds.fold.base import FoldError
-from supervisor_stack.kinds.nginx_dump import _matches, split
+from supervisor_stack.kinds.nginx_dump import matches, split
 
 
 class Dump:
@@ -33,7 +33,7 @@ class Dump:
 
     def glob(self, pattern: str) -> list[str]:
         """The files that match, sorted."""
-        return sorted(path for path in self._texts if _matches(path, pattern))
+        return sorted(path for path in self._texts if matches(path, pattern))
 
     def real(self, path: str) -> str:
         """The path, as a dump has no links."""

@@ -138,7 +138,7 @@ class _Tree:
         if not any(wildcard in pattern for wildcard in "*?["):
             return [pattern] if pattern in self._texts else []
         self.globs.append(pattern)
-        return sorted(path for path in self._texts if _matches(path, pattern))
+        return sorted(path for path in self._texts if matches(path, pattern))
 
 
 def split(dump: str) -> dict[str, str]:
@@ -150,7 +150,7 @@ def split(dump: str) -> dict[str, str]:
     return texts
 
 
-def _matches(path: str, pattern: str) -> bool:
+def matches(path: str, pattern: str) -> bool:
     """As glob(3): no wildcard matches a slash, nor a dot that begins a name."""
     names, patterns = path.split("/"), pattern.split("/")
     return len(names) == len(patterns) and all(

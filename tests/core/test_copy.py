@@ -122,6 +122,18 @@ def test_a_server_without_a_test_that_falls_over_changed_files_gets_the_copy() -
     assert spawn.copy
 
 
+def test_a_server_that_can_never_get_ready_on_changed_files_gets_the_copy() -> None:
+    history = kept(started(service("web", copy="uwsgi")))
+    history.exited("web", -9)
+    history.spawned("web")
+    history.tell(ev.ProbeFailed(service="web", run=2, answer="no application", hopeless=True))
+
+    history.exited("web", 0, changed=True)
+
+    history.later(1.0)
+    assert history.ordered(do.Spawn)[-1].copy  # type: ignore[attr-defined]
+
+
 def test_a_server_that_fails_on_files_that_nobody_changed_does_not_get_the_copy() -> None:
     history = kept(started(service("web", copy="redis")))
     history.exited("web", -9)

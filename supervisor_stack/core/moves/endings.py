@@ -30,10 +30,8 @@ def after_exit(service: Service, event: ev.ProcessExited, now: float, chance: fl
     ending = judge(service, event)
     if event.code in service.spec.wish_exits and service.ready:
         service = msgspec.structs.replace(service, again=True, restarts=service.restarts + 1)
-    elif not service.ready and event.changed and service.kept and not service.copy:
-        # It fell over its changed configuration: next time on the one that it started with before.
-        ending = msgspec.structs.replace(ending, final=False)
-        service = msgspec.structs.replace(service, copy=Copy(ending.reason, ending.detail))
+    elif not service.ready:
+        service, ending = _fall_back(service, ending, event)
     if service.can_hand_over and service.wanted and not service.again and not ending.final:
         left = msgspec.structs.replace(record(service, ending, now), others=with_leftovers(service, event))
         settled, orders = settle(left, now, chance)
@@ -45,7 +43,10 @@ def after_exit(service: Service, event: ev.ProcessExited, now: float, chance: fl
 def after_stop(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
     """The main process is gone because it was told to."""
     ending = service.ending or Ending(describe_exit(event.code), clean=True)
-    return _clear(service, explain(ending, event), event, now, chance)
+    explained = explain(ending, event)
+    if ending.unexplained:  # it could never have got ready
+        service, explained = _fall_back(service, explained, event)
+    return _clear(service, explained, event, now, chance)
 
 
 def after_kill(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
@@ -77,6 +78,14 @@ def describe_exit(code: int) -> str:
     if code >= 0:
         return f"exit status {code}"
     return f"killed by SIG{SIGNAL_NAMES[-code]}" if -code in SIGNAL_NAMES else f"killed by signal {-code}"
+
+
+def _fall_back(service: Service, ending: Ending, event: ev.ProcessExited) -> tuple[Service, Ending]:
+    """If it fell over changed files: next time on the copy of those with which it worked."""
+    if not (event.changed and service.kept) or service.copy:
+        return service, ending
+    ending = msgspec.structs.replace(ending, final=False)
+    return msgspec.structs.replace(service, copy=Copy(ending.reason, ending.detail)), ending
 
 
 def explain(ending: Ending, event: ev.ProcessExited) -> Ending:
