@@ -44,7 +44,8 @@ def renewals(
     before: Service, after: Service, services: Mapping[str, Service], graph: Graph
 ) -> list[ev.Event]:
     """Who has to be renewed because this service ended by itself: those who wish so, and theirs."""
-    if before.state not in MAY_LEAVE or before.is_leaving or before.spec.type == "task":
+    hangs = before.state is State.STOPPING and before.ending is not None and before.ending.hung
+    if not (before.state in MAY_LEAVE or hangs) or before.is_leaving or before.spec.type == "task":
         return []
     if after.state is State.EXITED or before.pid is None or before.pid == after.pid:
         return []
@@ -69,7 +70,8 @@ def _look_ahead(
         if other.spec.on_dependency_crash == "restart" and _is_on_its_way_out(other)
     ]
     if leaving:
-        return _pending(service, f"waits until {', '.join(leaving)} has stopped", blocked=False)
+        blocked = any(services[name].is_stuck for name in leaving)
+        return _pending(service, f"waits until {', '.join(leaving)} has stopped", blocked=blocked)
     return _look_for_needs(service, services, graph, parallel)
 
 

@@ -87,7 +87,7 @@ def _start(service: Service) -> Verdict | None:
     if service.is_fulfilled:
         return Verdict()
     match service.state:
-        case State.RUNNING if service.spec.type == "service":
+        case State.RUNNING if service.spec.type == "service" and not service.again:
             return Verdict(f"it runs and does not answer: {service.reason}", service.rejected_detail)
         case State.EXITED:
             return Verdict() if service.spec.type == "task" else Verdict(service.reason, service.detail)
@@ -110,10 +110,12 @@ def _stop(service: Service) -> Verdict | None:
 
 
 def _reload(run: int, service: Service) -> Verdict | None:
-    if service.state is State.RELOADING:
+    if service.state is State.RELOADING or service.renew or service.again:
         return None
     was_replaced = any(exit_.run == run and exit_.replaced for exit_ in service.exits)
-    if (service.run != run and not was_replaced) or service.state is not State.RUNNING:
+    if was_replaced:
+        return _start(service)
+    if service.run != run or service.state is not State.RUNNING:
         return Verdict(f"it ended during the reload: {service.reason}", service.detail)
     if not service.rejected:
         return Verdict()

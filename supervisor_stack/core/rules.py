@@ -92,7 +92,8 @@ _ROWS: tuple[Row, ...] = (
     ({STOPPING}, ev.ProcessExited, endings.after_stop, MAY_SWEEP),
     ({KILLING}, ev.ProcessExited, endings.after_kill, SETTLED),
     ({KILLING}, ev.MembersGone, endings.swept, SETTLED),
-    (ANYWHERE, ev.GenerationGone, endings.forget_generation, set()),
+    ({STOPPING}, ev.GenerationGone, endings.forget_last_generation, MAY_SWEEP),
+    (ANYWHERE - {STOPPING}, ev.GenerationGone, endings.forget_generation, set()),
 )
 
 RULES: dict[tuple[State, type[ev.Event]], Rule] = {
@@ -180,7 +181,7 @@ def step(service: Service, event: ev.Event, now: float, chance: float) -> Step:
     """
     if isinstance(event, ev.RunEvent) and event.run != service.run:
         if service.successor is None or event.run != service.successor.run:
-            return service, ()
+            return service, ()  # a late fact of a run that is over, or on its way out
         rule = SUCCESSION.get(type(event))
     else:
         rule = RULES.get((service.state, type(event)))

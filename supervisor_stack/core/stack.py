@@ -162,8 +162,10 @@ class Stack:
         asked_otherwise = [
             name for name in plan.retuned if self.services[name].spec.alive != by_name[name].alive
         ]
+        # What listens of its own accord has to let go before its sockets can be held.
+        unshared = {name for name in plan.changed if not self.services[name].spec.hold}
         for name in (*plan.changed, *plan.retuned):
-            self.services[name] = msgspec.structs.replace(self.services[name], spec=by_name[name])
+            self._respecify(name, by_name[name])
         back_again = self._retired & by_name.keys()
         self._retired = (self._retired | set(plan.removed)) - back_again
         self._lay_out()
@@ -172,7 +174,7 @@ class Stack:
         requests += [ev.StartRequested(service=name) for name in self.graph.with_needs(starts)]
         running = (self.services[name] for name in plan.changed)
         restarts = [service.name for service in running if service.wanted and not service.is_down]
-        requests += [ev.RestartRequested(service=name) for name in restarts]
+        requests += [ev.RestartRequested(service=name, hard=name in unshared) for name in restarts]
         self._lookers.update(self.services)
         begun = self._operate(op, "start", sorted({*starts, *restarts}), requests, now)
         for name in asked_otherwise:
@@ -180,6 +182,13 @@ class Stack:
         for name in plan.removed:
             self._forget_retired(name)
         return plan, begun
+
+    def _respecify(self, name: str, spec: ServiceSpec) -> None:
+        before = self.services[name]
+        # A copy of another file is none of this one.
+        kept = before.kept if (spec.config, spec.copy) == (before.spec.config, before.spec.copy) else ""
+        self.services[name] = msgspec.structs.replace(before, spec=spec, kept=kept)
+        self._health.change(before, self.services[name])
 
     def _lay_out(self) -> None:
         """The graph of what is there now; a service that is being removed keeps its place in it."""
@@ -306,6 +315,7 @@ def _without_strangers(spec: ServiceSpec, names: Container[str]) -> ServiceSpec:
 
 def _release(before: Service, after: Service) -> list[do.Action]:
     """Nobody is going to serve the held sockets: better no answer at once than none after a long wait."""
-    if after.spec.hold and after.state in AT_REST and before.state not in AT_REST:
+    is_hopeless = after.state is State.WAITING and after.blocked and bool(after.spec.hold)
+    if (after.state in AT_REST and before.state not in AT_REST) or (is_hopeless and not before.blocked):
         return [do.ReleaseSockets(service=after.name)]
     return []

@@ -88,10 +88,14 @@ class Successor(msgspec.Struct, frozen=True):
 
 
 class Copy(msgspec.Struct, frozen=True):
-    """That it runs on, or will be started on, the kept copy of its configuration, and why."""
+    """That it runs on, or will be started on, the kept copy of its configuration, and why.
+
+    `fell`: its files pass their test, and it fell over them all the same.
+    """
 
     reason: str
     detail: tuple[str, ...] = ()
+    fell: bool = False
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):

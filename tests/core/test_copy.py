@@ -122,6 +122,18 @@ def test_a_server_without_a_test_that_falls_over_changed_files_gets_the_copy() -
     assert spawn.copy
 
 
+def test_files_that_pass_their_test_and_make_it_fall_give_way_to_the_copy() -> None:
+    history = kept(nginx())
+    history.exited("web", -9)
+    history.checked("web", report=REPORT)
+    history.exited("web", 1, changed=True)
+
+    history.later(1.0)
+    history.checked("web", report=REPORT)
+
+    assert history.ordered(do.Spawn)[-1].copy  # type: ignore[attr-defined]
+
+
 def test_a_server_that_can_never_get_ready_on_changed_files_gets_the_copy() -> None:
     history = kept(started(service("web", copy="uwsgi")))
     history.exited("web", -9)

@@ -85,6 +85,17 @@ def test_a_hung_service_that_can_hand_over_is_replaced_by_a_successor() -> None:
     assert history["app"].exits[-1].reason.startswith("hung: no answer within 5 s")
 
 
+def test_a_service_that_wakes_up_before_its_successor_fails_goes_on() -> None:
+    history = running(**HELD)
+    missed(history, 3)
+    history.spawned("app", run=2)
+    history.tell(ev.AliveAnswered(service="app", run=1))
+
+    history.exited("app", 1, run=2)
+
+    assert (history["app"].state, history["app"].run) == (State.RUNNING, 1)
+
+
 def test_a_hung_service_whose_successor_fails_is_ended() -> None:
     history = running(**HELD)
     missed(history, 3)

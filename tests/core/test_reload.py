@@ -51,7 +51,7 @@ def test_a_broken_file_at_the_start_fails_without_a_loop_and_heals_with_the_file
     history.checked("web", ok=False, final=True, summary="configuration test failed", evidence=EMERG)
     assert history["web"].state is State.FAILED
     assert history.finished[op] == {"web": "configuration test failed"}
-    assert history.orders[-1] == WATCH_A
+    assert WATCH_A in history.orders
 
     history.tell(ev.FilesChanged(service="web", paths=("/a.conf",)))
     history.checked("web", report=PORT_80)

@@ -201,10 +201,117 @@ def test_a_stop_while_a_successor_is_on_its_way_ends_both() -> None:
     assert history.asked() == [("web", "TERM")]
     assert [order.run for order in history.ordered(do.Retire)] == [2]  # type: ignore[attr-defined]
     history.exited("web", 0)
+    assert history["web"].state is State.STOPPING
+    history.tell(ev.GenerationGone(service="web", old=2))
+    assert history["web"].state is State.STOPPED
+    assert history.finished[op] == {"web": ""}
+
+
+def with_front() -> History:
+    history = History(service("web", **HELD), service("front", "web"))
+    history.ask("start")
+    history.up("web", "front")
+    return history
+
+
+def test_a_successor_is_dismissed_when_the_present_run_dies_while_a_stop_waits() -> None:
+    history = with_front()
+    history.ask("restart", "web")
+    history.spawned("web", 2000, run=2)
+    op = history.ask("stop", "web", cascade=True)
+
+    history.exited("web", -9)
+
+    assert history["web"].successor is None
+    assert [order.run for order in history.ordered(do.Retire)] == [2]  # type: ignore[attr-defined]
     assert history["web"].state is State.KILLING
     history.gone("web")
     assert history["web"].state is State.STOPPED
+    history.exited("front", 0)
+    assert history.finished[op] == {"web": "", "front": ""}
+
+
+def test_a_restart_that_waits_ends_with_the_run_that_it_was_for() -> None:
+    history = with_database()
+    history.ask("restart", "db")
+    op = history.ask("restart", "web")
+    assert history["web"].renew
+
+    history.exited("web", -9)
+    history.exited("db", 0)
+    history.up("db", "web")
+
     assert history.finished[op] == {"web": ""}
+    assert (history["web"].run, history["web"].renew) == (2, False)
+
+
+def test_workers_serve_on_while_a_run_that_can_never_get_ready_is_ended() -> None:
+    history = running()
+    history.exited("web", -9, leftovers=4)
+    history.spawned("web")
+    history.tell(ev.ProbeFailed(service="web", run=2, answer="no application", hopeless=True))
+
+    history.exited("web", 0)
+
+    assert history.ordered(do.Sweep) == []
+    assert history["web"].others == (1,)
+
+
+def test_what_a_run_leaves_that_never_was_ready_is_ended() -> None:
+    history = running()
+    history.exited("web", -9, leftovers=2)
+
+    history.exited("web", 1, run=2, leftovers=2)
+
+    assert [order.run for order in history.ordered(do.Retire)] == [2]  # type: ignore[attr-defined]
+
+
+def test_a_wish_to_end_survives_the_failure_of_a_successor() -> None:
+    history = with_front()
+    history.ask("restart", "web")
+    history.spawned("web", run=2)
+    history.ask("restart", "web", hard=True, cascade=True)
+
+    history.exited("web", 1, run=2)
+    history.exited("front", 0)
+
+    assert history["web"].state is State.STOPPING
+
+
+def test_files_that_change_under_a_successor_that_fails_are_tried_again() -> None:
+    history = running()
+    history.ask("restart", "web")
+    history.spawned("web", run=2)
+    history.tell(ev.FilesChanged(service="web", paths=("/x",)))
+
+    history.exited("web", 1, run=2)
+
+    assert history["web"].successor
+    assert history["web"].successor.run == 3
+
+
+def test_requests_of_the_run_before_are_finished_also_when_a_stop_comes() -> None:
+    history = running(stop_timeout=60.0)
+    history.ask("restart", "web")
+    history.up_as("web", 2)
+
+    op = history.ask("stop", "web")
+    history.exited("web", 0)
+
+    assert history["web"].state is State.STOPPING
+    assert history.ordered(do.Sweep) == []
+    history.tell(ev.GenerationGone(service="web", old=1))
+    assert history.finished[op] == {"web": ""}
+
+
+def test_holding_what_a_run_listens_at_by_itself_takes_its_end_first() -> None:
+    history = History(service("web", addresses=(ADDRESS,)))
+    history.ask("start", "web")
+    history.up("web")
+
+    history.apply(service("web", **HELD))
+
+    assert history["web"].state is State.STOPPING
 
 
 def test_the_present_run_may_end_while_a_successor_is_on_its_way() -> None:

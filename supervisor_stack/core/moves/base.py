@@ -148,6 +148,12 @@ def watch_alive(service: Service) -> tuple[do.Action, ...]:
     return (do.WatchAlive(service=service.name, run=service.run, address=address),)
 
 
+def told_of_copy(service: Service) -> str:
+    """That it runs on the copy of its configuration, and why."""
+    why = f": {service.copy.reason}" if service.copy else ""
+    return f"runs on the copy of its configuration of {service.kept}{why}"
+
+
 def watch_anew(service: Service) -> tuple[do.Action, ...]:
     """Its alive probe may have changed."""
     if service.state is not State.RUNNING or not service.ready:

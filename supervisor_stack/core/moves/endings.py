@@ -10,7 +10,7 @@ from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core import restart
 from supervisor_stack.core.evidence import excerpt, telling_line
-from supervisor_stack.core.moves.base import KILL_TIMEOUT, Step, enter, quiet, wait
+from supervisor_stack.core.moves.base import KILL_TIMEOUT, Step, enter, keep, quiet, retire, wait
 from supervisor_stack.core.state import AT_REST, Copy, Ending, ExitRecord, Service, State
 
 REMEMBERED_EXITS = 5
@@ -32,12 +32,7 @@ def after_exit(service: Service, event: ev.ProcessExited, now: float, chance: fl
         service = msgspec.structs.replace(service, again=True, restarts=service.restarts + 1)
     elif not service.ready:
         service, ending = _fall_back(service, ending, event)
-    if service.can_hand_over and service.wanted and not service.again and not ending.final:
-        left = msgspec.structs.replace(record(service, ending, now), others=with_leftovers(service, event))
-        settled, orders = settle(left, now, chance)
-        if settled.is_down:
-            return settled, (*quiet(service), *orders)
-    return _clear(service, ending, event, now, chance)
+    return _leave_behind(service, ending, event, now, chance)
 
 
 def after_stop(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
@@ -46,7 +41,10 @@ def after_stop(service: Service, event: ev.ProcessExited, now: float, chance: fl
     explained = explain(ending, event)
     if ending.unexplained:  # it could never have got ready
         service, explained = _fall_back(service, explained, event)
-    return _clear(service, explained, event, now, chance)
+    if service.is_leaving and service.others and not event.leftovers:
+        # Those of the run before are finishing what they were doing, and have been told to.
+        return keep(record(service, explained, now), deadline=service.patience)[0], quiet(service)
+    return _leave_behind(service, explained, event, now, chance)
 
 
 def after_kill(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
@@ -58,6 +56,13 @@ def after_kill(service: Service, event: ev.ProcessExited, now: float, chance: fl
 def swept(service: Service, event: ev.MembersGone, now: float, chance: float) -> Step:
     """The last process is gone."""
     return settle(msgspec.structs.replace(service, others=()), now, chance)
+
+
+def forget_last_generation(service: Service, event: ev.GenerationGone, now: float, chance: float) -> Step:
+    """Nothing is left of another run; if it was waited for, the stop is done."""
+    service, _ = forget_generation(service, event, now, chance)
+    is_over = bool(service.exits) and service.exits[-1].run == service.run
+    return settle(service, now, chance) if is_over and not service.others else (service, ())
 
 
 def forget_generation(service: Service, event: ev.GenerationGone, now: float, chance: float) -> Step:
@@ -85,7 +90,7 @@ def _fall_back(service: Service, ending: Ending, event: ev.ProcessExited) -> tup
     if not (event.changed and service.kept) or service.copy:
         return service, ending
     ending = msgspec.structs.replace(ending, final=False)
-    return msgspec.structs.replace(service, copy=Copy(ending.reason, ending.detail)), ending
+    return msgspec.structs.replace(service, copy=Copy(ending.reason, ending.detail, fell=True)), ending
 
 
 def explain(ending: Ending, event: ev.ProcessExited) -> Ending:
@@ -116,6 +121,24 @@ def judge(service: Service, event: ev.ProcessExited) -> Ending:
     return Ending(reason, excerpt(words), clean=event.code == 0)
 
 
+def _leave_behind(
+    service: Service, ending: Ending, event: ev.ProcessExited, now: float, chance: float
+) -> Step:
+    """What the main process has left serves on until the next run is ready, where that is possible."""
+    if service.can_hand_over and service.wanted and not service.again and not ending.final:
+        left = msgspec.structs.replace(record(service, ending, now), others=with_leftovers(service, event))
+        settled, orders = settle(left, now, chance)
+        if settled.is_down:
+            # What never was of use need not be there.
+            useless = (retire(service, service.run),) if event.leftovers and not _was_ready(service) else ()
+            return settled, (*quiet(service), *useless, *orders)
+    return _clear(service, ending, event, now, chance)
+
+
+def _was_ready(service: Service) -> bool:
+    return service.ready or service.state in (State.RUNNING, State.RELOADING)
+
+
 def _clear(service: Service, ending: Ending, event: ev.ProcessExited, now: float, chance: float) -> Step:
     service = record(service, ending, now)
     if not event.leftovers and not service.others:
@@ -140,13 +163,14 @@ def with_leftovers(service: Service, event: ev.ProcessExited) -> tuple[int, ...]
 
 def record(service: Service, ending: Ending, now: float, *, replaced: bool = False) -> Service:
     """The present run is over."""
-    over = ExitRecord(service.run, now, ending.reason, now - service.started, replaced)
+    over = ExitRecord(service.run, now, ending.reason, now - service.started, replaced or service.again)
     exits = (*service.exits, over)[-REMEMBERED_EXITS:]
     return msgspec.structs.replace(
         service,
         pid=None,
         ready=False,
         stale=False,
+        renew=False,
         refused=False,
         missed=0,
         hung="",

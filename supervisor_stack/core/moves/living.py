@@ -29,4 +29,4 @@ def count_miss(service: Service, event: ev.AliveMissed, now: float, chance: floa
 
 def note_life(service: Service, event: ev.AliveAnswered, now: float, chance: float) -> Step:
     """It answers again."""
-    return keep(service, missed=0, reason="", detail=())
+    return keep(service, missed=0, hung="", reason="", detail=())

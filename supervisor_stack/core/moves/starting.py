@@ -17,6 +17,7 @@ from supervisor_stack.core.moves.base import (
     spawn,
     start_probe,
     terminate,
+    told_of_copy,
     wait,
     watch_alive,
     watch_files,
@@ -56,7 +57,8 @@ def begin(service: Service, event: ev.DependenciesReady, now: float, chance: flo
 def spawn_checked(service: Service, event: ev.CheckFinished, now: float, chance: float) -> Step:
     """The test before a start is done: go on, or fail without trying what cannot work."""
     if event.ok:
-        service = msgspec.structs.replace(service, report=event.report, copy=None)
+        if not (service.copy and service.copy.fell):
+            service = msgspec.structs.replace(service, report=event.report, copy=None)
     elif event.final and service.kept:
         service = msgspec.structs.replace(service, copy=Copy(event.summary, event.evidence))
     else:
@@ -90,14 +92,16 @@ def accept(service: Service, event: ev.BecameReady, now: float, chance: float) -
 def _take_up(service: Service, now: float) -> Step:
     """It is of use, and what older runs have left is not needed any more."""
     if service.copy:
-        told = f"runs on the copy of its configuration of {service.kept}: {service.copy.reason}"
-        service = msgspec.structs.replace(service, rejected=told, rejected_detail=service.copy.detail)
+        told, detail = told_of_copy(service), service.copy.detail
+        service = msgspec.structs.replace(service, rejected=told, rejected_detail=detail)
     else:
         service = msgspec.structs.replace(service, rejected="", rejected_detail=())
     retiring = tuple(retire(service, other) for other in service.others)
     # It may have told by itself that it is ready, while it was being asked.
     watch = watch_alive(service) or (do.StopProbe(service=service.name),)
-    return run(service, now), (*retiring, *watch, *keep_config(service))
+    # What another run listened at may still be held.
+    held = (do.HoldSockets(service=service.name, addresses=service.held),) if service.spec.hold else ()
+    return run(service, now), (*held, *retiring, *watch, *keep_config(service))
 
 
 def recover(service: Service, event: ev.BecameReady, now: float, chance: float) -> Step:
@@ -135,7 +139,7 @@ def give_up_start(service: Service, event: ev.DeadlinePassed, now: float, chance
     """Too late. It gets its stop signal, not SIGKILL: it may be a database in recovery."""
     waited = f"not ready within {lasted(service.since, now)}"
     reason = f"{waited}: {service.reason}" if service.reason else waited
-    return terminate(msgspec.structs.replace(service, ending=Ending(reason, hung=True)), now)
+    return terminate(msgspec.structs.replace(service, ending=Ending(reason)), now)
 
 
 def trust(service: Service, event: ev.DeadlinePassed, now: float, chance: float) -> Step:

@@ -21,11 +21,12 @@ from supervisor_stack.core.moves.base import (
     run,
     spawn,
     terminate,
+    told_of_copy,
     watch_alive,
     watch_files,
 )
 from supervisor_stack.core.moves.endings import after_exit, explain, judge, record, with_leftovers
-from supervisor_stack.core.state import Ending, Service, State, Successor
+from supervisor_stack.core.state import Copy, Ending, Service, State, Successor
 
 
 def renew_on_request(service: Service, event: ev.RestartRequested, now: float, chance: float) -> Step:
@@ -138,7 +139,8 @@ def take_over(service: Service, event: ev.BecameReady, now: float, chance: float
 def lose_successor(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
     """It ended before it was ready."""
     known = service.successor.ending if service.successor else None
-    ending = explain(known, event) if known else judge(service, event)
+    unready = msgspec.structs.replace(service, ready=False)
+    ending = explain(known, event) if known else judge(unready, event)
     return give_up_successor(service, ending.reason, ending.detail, now)
 
 
@@ -157,8 +159,13 @@ def give_up_successor(service: Service, reason: str, detail: tuple[str, ...], no
             msgspec.structs.replace(service, ending=Ending(told, detail, hung=True)), now
         )
         return service, (*orders, *more)
+    if service.copy:
+        service = msgspec.structs.replace(service, copy=Copy(reason, detail))
+        reason = told_of_copy(service)
     verdict = msgspec.structs.replace(service, rejected=reason, rejected_detail=detail)
-    return _end(verdict, now), (*orders, *watch_alive(service))
+    # Files that changed meanwhile may be the cure.
+    ended = msgspec.structs.replace(_end(verdict, now), renew=service.renew or service.stale)
+    return ended, (*orders, *watch_alive(service))
 
 
 # What happens to the present run meanwhile.
@@ -166,11 +173,19 @@ def give_up_successor(service: Service, reason: str, detail: tuple[str, ...], no
 
 def lose_present(service: Service, event: ev.ProcessExited, now: float, chance: float) -> Step:
     """The present run ends while a successor is on its way: that one goes on as a start like any other."""
-    if service.successor is None or service.is_leaving:
+    if service.successor is None:
         return after_exit(service, event, now, chance)
+    if service.is_leaving:
+        service, dismissal = dismiss(service)
+        service, orders = after_exit(service, event, now, chance)
+        return service, (*dismissal, *orders)
     ending = judge(service, event)
-    others = with_leftovers(service, event)
-    heir = msgspec.structs.replace(_heir(record(service, ending, now)), others=others)
+    heir = msgspec.structs.replace(
+        _heir(record(service, ending, now)),
+        others=with_leftovers(service, event),
+        stale=service.stale or service.renew,
+        copy=None,
+    )
     return enter(
         heir,
         State.STARTING,
@@ -206,4 +221,4 @@ def _with_successor(service: Service, **changes: object) -> Service:
 
 def _end(service: Service, now: float, again: bool = False) -> Service:
     """Back to running with the present run."""
-    return msgspec.structs.replace(run(service, now), again=again, stale=False)
+    return msgspec.structs.replace(run(service, now), again=again or service.again, stale=False)
