@@ -61,6 +61,7 @@ def read_probe(draft: Draft, name: Purpose, facts: Facts | None, process: Proces
     _check_request(draft, name, given)
     if "address" in keys:
         given["address"] = _address(draft, name, given, kind, facts)
+        _check_held(draft, name, given["address"], kind, facts)
     if "command" in keys:
         given["command"] = _command(draft, name, given, process)
     if {"path", "host", "expect"} & given.keys():
@@ -111,6 +112,21 @@ def _address(
         right = 'address = "unix:run/app.sock"' if kind == "unix" else 'address = "127.0.0.1:8000"'
         draft.wrong((name, "address"), f"is missing; write where the service listens, such as {right}")
     return None
+
+
+def _check_held(
+    draft: Draft, name: str, address: Address | None, kind: ProbeType, facts: Facts | None
+) -> None:
+    """At a held socket a connection is made by the kernel, whether or not somebody serves it."""
+    hold = facts.hold if facts else None
+    if kind not in ("tcp", "unix") or hold is None:
+        return
+    if hold.addresses is None or address in hold.addresses:
+        draft.wrong(
+            (name, "type"),
+            "a connection says nothing where stackd holds the socket; write a type that asks something, "
+            'such as "http" or "hangup", or hold = []',
+        )
 
 
 def _written_address(draft: Draft, name: str, written: str, kind: ProbeType) -> Address | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -60,8 +61,13 @@ def mark(path: str) -> Mark:
 def written_since(place: Mark) -> list[str]:
     """The last lines that came after the mark, without control characters."""
     try:
-        with open(place.path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
+        # A service may own the folder of its logs, and have put a FIFO there, or a link to a file of ours.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(place.path, flags), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                return []
+            size = found.st_size
             start = place.offset if size >= place.offset else 0  # it was truncated meanwhile
             file.seek(max(start, size - LAST_BYTES))
             text = file.read(LAST_BYTES).decode("utf-8", "replace")

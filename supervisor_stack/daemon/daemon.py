@@ -147,6 +147,8 @@ class Daemon:
         """A service changed."""
         self._server.publish(change)
         self._herald.tell()
+        if change.service not in self._engine.stack.services:  # it was removed, and is down now
+            self._performer.forget(self._engine.stack.services)
 
     def finish(self, end: do.Finish) -> None:
         """An operation ended for a service."""

@@ -12,7 +12,8 @@ import os
 from collections.abc import Collection
 
 from supervisor_stack.daemon import ports
-from supervisor_stack.daemon.listener import AddressInUse, Listener, file_id, listen
+from supervisor_stack.daemon.launch import Identity
+from supervisor_stack.daemon.listener import US, AddressInUse, Listener, adjust, file_id, listen
 from supervisor_stack.daemon.pidfd import listeners_of
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import Address, Hold
@@ -26,9 +27,10 @@ class HeldSockets:
     def __init__(self) -> None:
         self._held: dict[str, dict[Address, Listener]] = {}
 
-    def hold(self, service: str, hold: Hold, addresses: Collection[Address]) -> None:
+    def hold(self, service: str, hold: Hold, addresses: Collection[Address], who: Identity = US) -> None:
         """Hold exactly these: what is missing is bound, what is held beside is closed.
 
+        `who`: as whom the service will run; the files of its unix sockets are made with its rights.
         A unix socket whose file has been removed or replaced is bound anew, as no client finds it.
         Raises AddressInUse, and SpawnError for all else; what could be bound before stays held.
         """
@@ -38,9 +40,10 @@ class HeldSockets:
             _close(address, held.pop(address))
         for address in addresses:
             if address in held:
+                adjust(held[address], address, hold)
                 continue
             try:
-                listener = listen(address, hold)
+                listener = listen(address, hold, who)
             except AddressInUse:
                 if other := self._in_the_way(address):
                     raise SpawnError(f"cannot hold {address}: {other}") from None

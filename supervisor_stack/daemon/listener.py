@@ -6,6 +6,7 @@ It is only made here: who keeps it, and for how long, is not decided here.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import grp
@@ -13,9 +14,11 @@ import os
 import pwd
 import socket
 import stat
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from supervisor_stack.daemon import ports
+from supervisor_stack.daemon.launch import Identity
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.kinds.listen import is_numeric
 from supervisor_stack.spec import Address, Hold
@@ -25,6 +28,9 @@ BACKLOG = 4096
 
 FIRST_FD = 100
 """Numbers below are free for what a service expects at a fixed one: sd_listen_fds(3) begins at 3."""
+
+US = Identity()
+"""The rights of stackd itself."""
 
 IP_FREEBIND = 15
 """ip(7); the socket module of Python 3.11 does not have it."""
@@ -52,9 +58,11 @@ class Listener(NamedTuple):
     file: FileId | None = None
 
 
-def listen(address: Address, hold: Hold) -> Listener | None:
+def listen(address: Address, hold: Hold, who: Identity) -> Listener | None:
     """Bind and listen; None where the machine has no IPv6, and the server says itself what it makes of it.
 
+    A unix socket is made with the rights of `who`, as the service itself would make it: its folder, and
+    the configuration that names it, may belong to that user.
     The descriptor is closed on exec. Raises AddressInUse, and SpawnError for all else.
     """
     family = _family(address)
@@ -62,7 +70,9 @@ def listen(address: Address, hold: Hold) -> Listener | None:
         with socket.socket(family, socket.SOCK_STREAM) as sock:
             file = None
             if address.path:
-                file = _bind_unix(sock, address, hold)
+                with _rights_of(who):
+                    file = _bind_unix(sock, address, hold)
+                _give_away(address.path, hold)
             else:
                 _bind_tcp(sock, address, hold)
             sock.listen(BACKLOG)
@@ -124,12 +134,38 @@ def _bind_unix(sock: socket.socket, address: Address, hold: Hold) -> FileId | No
         sock.bind(path)
     finally:
         os.umask(before)
-    file = file_id(path)
-    _give_away(path, hold)
-    return file
+    return file_id(path)
 
 
-def _give_away(path: str, hold: Hold) -> None:
+def adjust(listener: Listener, address: Address, hold: Hold) -> None:
+    """Give what is held already the mode, the owner and the options that it is to have now."""
+    if address.path:
+        _give_away(address.path, hold, hold.mode)
+        return
+    with socket.socket(fileno=os.dup(listener.fd)) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, hold.defer_accept)
+
+
+@contextlib.contextmanager
+def _rights_of(who: Identity) -> Iterator[None]:
+    """Look at files as this user, who is not us (setfsuid(2)); sockets and descriptors are as ever."""
+    if who.user is None or os.geteuid() != 0:
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    groups = os.getgroups()
+    try:
+        os.setgroups(who.groups or [])
+        libc.setfsgid(os.getegid() if who.group is None else who.group)
+        libc.setfsuid(who.user)
+        yield
+    finally:
+        libc.setfsuid(0)
+        libc.setfsgid(os.getegid())
+        os.setgroups(groups)
+
+
+def _give_away(path: str, hold: Hold, mode: int | None = None) -> None:
     """To the user that would have made it.
 
     That user may own the folder, and have put something else there meanwhile, for root to give away
@@ -139,10 +175,12 @@ def _give_away(path: str, hold: Hold) -> None:
     file = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         found = os.fstat(file)
-        if user in (-1, found.st_uid) and group in (-1, found.st_gid):
+        if not stat.S_ISSOCK(found.st_mode) or found.st_nlink != 1:
             return
-        if stat.S_ISSOCK(found.st_mode) and found.st_nlink == 1:
+        if user not in (-1, found.st_uid) or group not in (-1, found.st_gid):
             os.chown(f"/proc/self/fd/{file}", user, group)
+        if mode is not None and stat.S_IMODE(found.st_mode) != mode:
+            os.chmod(f"/proc/self/fd/{file}", mode)
     finally:
         os.close(file)
 
@@ -156,12 +194,21 @@ def _owner(hold: Hold) -> tuple[int, int]:
             group = grp.getgrnam(hold.group).gr_gid
         if not hold.user:
             return -1, group
-        user = pwd.getpwuid(int(hold.user)) if hold.user.isdecimal() else pwd.getpwnam(hold.user)
+        user = _by_number(int(hold.user)) if hold.user.isdecimal() else pwd.getpwnam(hold.user)
+        if user is None:
+            return int(hold.user), group
     except KeyError:
         raise SpawnError(
             f"cannot hold a socket for {hold.user or hold.group}: no such user or group"
         ) from None
     return user.pw_uid, user.pw_gid if group == -1 else group
+
+
+def _by_number(number: int) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwuid(number)
+    except KeyError:
+        return None  # in a container it mostly has no name
 
 
 def _cause(error: OSError, address: Address) -> str:

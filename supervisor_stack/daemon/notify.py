@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,7 +65,8 @@ class Notifications:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._directory.chmod(0o755)  # whatever the umask: services pass through it
             path.unlink(missing_ok=True)
             sock.bind(str(path))
             path.chmod(0o666)
@@ -92,6 +93,11 @@ class Notifications:
             asyncio.get_running_loop().remove_reader(listener.socket)
             listener.socket.close()
             listener.path.unlink(missing_ok=True)
+
+    def forget(self, services: Container[str]) -> None:
+        """Listen no more for all but these services."""
+        for service in [name for name in self._listeners if name not in services]:
+            self.close(service)
 
     def _read(self, service: str) -> None:
         listener = self._listeners[service]

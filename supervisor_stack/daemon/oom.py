@@ -41,9 +41,15 @@ class Finding(NamedTuple):
 
 
 def kills() -> int:
-    """How many processes the kernel has killed for want of memory since the machine was started."""
-    with open("/proc/vmstat", "rb") as file:
-        found = _COUNTER.search(file.read())
+    """How many processes the kernel has killed for want of memory since the machine was started.
+
+    0 where that is not told: before Linux 4.13, or where /proc shows processes only (subset=pid).
+    """
+    try:
+        with open("/proc/vmstat", "rb") as file:
+            found = _COUNTER.search(file.read())
+    except OSError:
+        return 0
     return int(found[1]) if found else 0
 
 
@@ -55,9 +61,9 @@ def find(pid: int, before: int) -> Finding:
     since = kills() - before
     if since <= 0:
         return Finding()
-    if os.stat("/proc/self/ns/pid").st_ino != FIRST_NAMESPACE:
-        return Finding(words=f"{_SINCE}; which one, only its log outside of this container tells")
     try:
+        if os.stat("/proc/self/ns/pid").st_ino != FIRST_NAMESPACE:
+            return Finding(words=f"{_SINCE}; which one, only its log outside of this container tells")
         told = _KILL.findall(_log())[-since:]
     except OSError as error:
         return Finding(words=f"{_SINCE}; which one, its log tells, but cannot be read: {error.strerror}")

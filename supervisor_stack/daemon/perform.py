@@ -93,6 +93,7 @@ class Performer:
         self._leaves = Leaves(post)
         self._keeping = Leaves(post)
         self._refusals = Leaves(post)
+        self._writing = Leaves(post)
         self._orders: dict[type[do.Action], Callable[..., None]] = {
             do.Publish: audience.publish,
             do.Finish: audience.finish,
@@ -121,6 +122,7 @@ class Performer:
     def forget(self, services: Container[str]) -> None:
         """Keep nothing any more for all but these services."""
         self._keeper.forget(services)
+        self._notifications.forget(services)
 
     # The process.
 
@@ -160,15 +162,15 @@ class Performer:
             self.held.release(spec.name)
             return
         present = self.held.addresses(spec.name) if action.beside else ()
-        self.held.hold(spec.name, spec.hold, tuple(dict.fromkeys((*action.hold, *present))))
+        who = launch.identity(spec)
+        self.held.hold(spec.name, spec.hold, tuple(dict.fromkeys((*action.hold, *present))), who)
 
     def _launch(self, spec: ServiceSpec, action: do.Spawn) -> Run:
-        wants_socket = spec.notify or (spec.ready is not None and spec.ready.type == "notify")
-        notify = self._notifications.open(spec.name) if wants_socket else ""
+        notify = self._open_notifications(spec)
         held = self.held.held(spec.name)
         lent = {address: held[address] for address in action.hold if address in held}
         loan = lend(spec.hold, lent) if spec.hold else Loan()
-        run = Run(spec.name, action.run, tuple(map(capture.mark, self._checks.logs(spec))))
+        run = Run(spec, action.run, tuple(map(capture.mark, self._checks.logs(spec))))
         argv = self._keeper.argv(spec) if action.copy else spec.argv
         if not action.copy:
             self._keeper.note(spec, action.run, self._checks.report(spec.name))
@@ -194,6 +196,19 @@ class Performer:
         self.runs.add(run, process)
         return run
 
+    def _open_notifications(self, spec: ServiceSpec) -> str:
+        """Where it may tell about itself. Only a service whose readiness is told so cannot do without."""
+        needs_it = spec.ready is not None and spec.ready.type == "notify"
+        if not (needs_it or spec.notify):
+            return ""
+        try:
+            return self._notifications.open(spec.name)
+        except SpawnError as error:
+            if needs_it:
+                raise
+            log.warning("%s: %s; it goes without", spec.name, error.message)
+            return ""
+
     def _exited(self, run: Run, process: Process) -> None:
         self._refusals.stop(run.service)
         self.runs.exited(run, process)
@@ -218,9 +233,13 @@ class Performer:
 
     def _write_pid_file(self, service: str) -> None:
         """An older run has gone, and has removed what was not its own any more."""
-        report, pid = self._checks.report(service), self.runs.newest_pid(service)
+        spec, report, pid = (
+            self._spec_of(service),
+            self._checks.report(service),
+            self.runs.newest_pid(service),
+        )
         if report and report.pid_file and pid:
-            pid_file.restore(report.pid_file, pid)
+            self._writing.start(service, pid_file.restore(self._checks, spec, report.pid_file, pid))
 
     def _keep(self, action: do.KeepConfig) -> None:
         spec = self._spec_of(action.service)

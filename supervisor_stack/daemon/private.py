@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+from pathlib import Path
 
 from supervisor_stack.daemon import launch
 from supervisor_stack.errors import SpawnError
@@ -18,6 +19,8 @@ APART = frozenset({"uwsgi", "http", "tcp", "unix"})
 def prepare(spec: ServiceSpec, run: int) -> tuple[str, ...]:
     """Make the folder, and return the arguments that tell the run what to make in it. Raises SpawnError."""
     words: list[str] = []
+    if not _can_pass(spec):
+        return ()
     for option, path in _made_for(spec, run):
         _make_folder(os.path.dirname(path), spec)
         words += [option, path]
@@ -50,6 +53,19 @@ def _made_for(spec: ServiceSpec, run: int) -> list[tuple[str, str]]:
     return [(each.option, numbered(each.path, run)) for each in own]
 
 
+def _can_pass(spec: ServiceSpec) -> bool:
+    """Whether its user gets to the folder; where it does not, it goes without, and is asked by signals."""
+    who = _owner(spec)[0]
+    if who in (None, os.geteuid()):
+        return True
+    own = next((each for each in (spec.fifo, spec.private) if each and each.option), None)
+    if own is None:
+        return True
+    # The folder of the run, that of all runs, and the runtime directory with what it is in.
+    above = Path(own.path).parents
+    return all(not folder.exists() or folder.stat().st_mode & 0o001 for folder in above[2:])
+
+
 def _make_folder(path: str, spec: ServiceSpec) -> None:
     """A folder in which the service may make files, and nobody else may look; the one above is ours."""
     try:
@@ -70,8 +86,10 @@ def _owner(spec: ServiceSpec) -> tuple[int | None, int | None]:
         who = launch.identity(spec)
         return who.user, who.group
     name = spec.fifo.user
+    if name.isdecimal():  # in a container it mostly has no name
+        return int(name), None
     try:
-        user = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+        user = pwd.getpwnam(name)
     except KeyError:
         raise SpawnError(f"cannot make a folder for {name}: no such user") from None
     return user.pw_uid, user.pw_gid

@@ -62,6 +62,12 @@ class Rereader:
         self._herald.end_reload()
 
     def _become(self, new: StackSpec) -> None:
+        if new.runtime_dir != self._spec.runtime_dir:
+            # The pipes and sockets of what runs are there; half of the stack would be here and half there.
+            log.error(
+                "SIGHUP: runtime_dir cannot change while stackd runs; nothing was changed; restart stackd"
+            )
+            return
         if msgspec.structs.replace(new, services=self._spec.services) != self._spec:
             log.warning("SIGHUP: changes of [stack] and [control] wait for the next start of stackd")
 

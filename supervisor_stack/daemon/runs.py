@@ -25,6 +25,9 @@ from supervisor_stack.spec import Fifo, ServiceSpec
 
 log = logging.getLogger(__name__)
 
+RETIRE_AGAIN = 1.0
+"""Seconds after which a run that is being retired is told once more."""
+
 COUNT_EVERY = 1.0
 """Seconds; a look at the kernel's counter takes 0.13 ms."""
 
@@ -32,12 +35,13 @@ COUNT_EVERY = 1.0
 class Run:
     """One life of a service's main process.
 
-    `marks`: where its logs ended when it began. `kernel_kills`: how many processes the kernel had killed
-    for want of memory by then.
+    `spec`: what it was started with. `marks`: where its logs ended when it began. `kernel_kills`: how
+    many processes the kernel had killed for want of memory by then.
     """
 
-    def __init__(self, service: str, number: int, marks: tuple[capture.Mark, ...]) -> None:
-        self.service = service
+    def __init__(self, spec: ServiceSpec, number: int, marks: tuple[capture.Mark, ...]) -> None:
+        self.spec = spec
+        self.service = spec.name
         self.number = number
         self.marks = marks
         self.process: Process | None = None
@@ -56,8 +60,9 @@ class Run:
             return oom.Finding()
         return oom.find(process.pid, self.kernel_kills)
 
-    def ask_to_leave(self, fifo: Fifo | None, stop_signal: str) -> None:
+    def ask_to_leave(self, stop_signal: str) -> None:
         """Gracefully if there is a way, and so that also a stopped process hears it."""
+        fifo = self.spec.fifo
         if self.process is None or self.is_over:
             return
         is_told = self._pipe >= 0
@@ -133,9 +138,9 @@ class Runs:
     def add(self, run: Run, process: Process) -> None:
         """Its process was made."""
         run.process = process
-        run.kernel_kills = self._count_kernel_kills()
         self._runs.setdefault(run.service, {})[run.number] = run
         self.members.enrol(run.service, run.number, process.pid)
+        run.kernel_kills = self._count_kernel_kills()
 
     def get(self, service: str, number: int) -> Run | None:
         """The run, as long as its main process is there."""
@@ -175,8 +180,8 @@ class Runs:
             )
         )
         run.close()
-        private.remove(self._spec_of(run.service), run.number)
         self.members.look_again(run.service)
+        private.remove(run.spec, run.number)
 
     def _count_kernel_kills(self) -> int:
         """The kernel's count as of now or a moment ago: a thousand services may start at once."""
@@ -193,7 +198,7 @@ class Runs:
     def ask_to_leave(self, action: do.AskToLeave) -> None:
         """The graceful end of a run."""
         if run := self.get(action.service, action.run):
-            run.ask_to_leave(self._spec_of(action.service).fifo, action.signal)
+            run.ask_to_leave(action.signal)
 
     def sweep(self, action: do.Sweep) -> None:
         """SIGKILL for every process of every run of the service, until there is none."""
@@ -229,10 +234,6 @@ class Runs:
         def clear(kill: bool) -> None:
             self.members.clear(Clearing(action.service, action.run, kill, is_over, gone.set))
 
-        if run is None and action.orphans:
-            for pid in self.members.orphans(action.service, action.run):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number(action.orphans))  # our own child: nobody else can have its pid
         clear(kill=False)
         killed = not await self._wait(gone, run, action)
         if killed:
@@ -246,15 +247,23 @@ class Runs:
         self._cleared(action.service)
         self._post(ev.GenerationGone(service=action.service, old=action.run, killed=killed))
 
+    def _tell_orphans(self, action: do.Retire) -> None:
+        for pid in self.members.orphans(action.service, action.run):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number(action.orphans))  # our own child: nobody else can have its pid
+
     async def _wait(self, gone: asyncio.Event, run: Run | None, action: do.Retire) -> bool:
         """Whether all of it was gone in time; its main process is asked again as often as at a stop."""
         spec = self._spec_of(action.service)
         clock = asyncio.get_running_loop().time
         until = clock() + action.timeout
         while clock() < until:
-            if run:
-                run.ask_to_leave(spec.fifo, action.stop)
-            pause = min(until - clock(), spec.stop_again or action.timeout)
+            if run and not run.is_over:
+                run.ask_to_leave(action.stop)
+            elif action.orphans:
+                self._tell_orphans(action)
+            # Its main process may be killed meanwhile, and then the others have to be told.
+            pause = min(until - clock(), spec.stop_again or RETIRE_AGAIN)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(gone.wait(), pause)
                 return True

@@ -42,6 +42,7 @@ def learn(given: Given) -> Facts:
         # A server that is given sockets opens no other (network_init()), so these are all.
         unix = tuple(address for address in given.hold if address.path)
         ports = tuple(address for address in given.hold if not address.path)
+    left_out = [each for each in (*_unix_socket(conf), *_ports(conf)) if each not in (*unix, *ports)]
     ready = _probe((*unix, *ports))
     return Facts(
         argv=(*argv, *_foreground(conf)),
@@ -62,8 +63,12 @@ def learn(given: Given) -> Facts:
         ),
         preconditions=tuple(_initialised(given, conf)),
         logs=tuple(_logs(conf)),
-        problems=(*conf.problems, *_problems(given, conf, ready)),
+        problems=(*conf.problems, *_problems(given, conf, ready), *map(_left_out, left_out)),
     )
+
+
+def _left_out(address: Address) -> str:
+    return f"hold leaves out {address}, and a MariaDB that is given sockets opens no other; add it to hold"
 
 
 def complaints(stderr: str) -> tuple[str, ...]:

@@ -51,7 +51,15 @@ def as_wished(given: Given) -> Holding:
     """For a configuration that cannot be read here."""
     if not given.hold:
         return Holding(None)
-    return Holding(Hold(lend="address", addresses=given.hold, mode=0o777 & ~given.umask))
+    return Holding(
+        Hold(
+            lend="address",
+            addresses=given.hold,
+            mode=0o777 & ~given.umask,
+            user=given.user,
+            group=given.group,
+        )
+    )
 
 
 def _refusal(options: Options) -> str:

@@ -85,7 +85,8 @@ def private_socket(given: Given) -> PrivateSocket | None:
     None where its path would be too long for uWSGI.
     """
     path = posixpath.join(_folder(given), "{run}.sock")
-    if len(path.replace("{run}", _LONGEST_RUN)) > _LONGEST_SOCKET:
+    longest = path.replace("{run}", _LONGEST_RUN).encode(errors="surrogateescape")
+    if len(longest) > _LONGEST_SOCKET:
         return None
     return PrivateSocket(path=path, option="--uwsgi-socket", speaks="uwsgi")
 

@@ -147,6 +147,7 @@ stop_signal = "TERM"
 reload_signal = "SIGUSR2"
 env = {{NGINX = "x", A = "b"}}
 ready = {{type = "tcp", address = ":8080"}}
+hold = []
 """)
 
     own = KINDS["nginx"].reload

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_stack.daemon.held import HeldSockets
+from supervisor_stack.daemon.launch import Identity
 from supervisor_stack.daemon.listener import FIRST_FD, AddressInUse
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import Address, Hold
@@ -275,3 +276,30 @@ def test_a_machine_without_ipv6_leaves_that_to_the_server(
     monkeypatch.undo()
 
     assert sockets.addresses("mysqld") == (address,)
+
+
+def test_a_socket_is_made_with_the_rights_of_the_service(sockets: HeldSockets, tmp_path: Path) -> None:
+    """Its configuration may be the service's own: it may not have root remove or make what it could not."""
+    assert os.geteuid() == 0, "only root can act for another user"
+    nobody = pwd.getpwnam("nobody")
+    victim = tmp_path / "victim"
+    victim.write_text("")
+    who = Identity(nobody.pw_uid, nobody.pw_gid, [])
+
+    with pytest.raises(SpawnError, match="permission denied"):
+        sockets.hold("app", SYSTEMD, (Address(path=str(victim)),), who)
+
+    assert victim.is_file()
+    assert os.access(victim, os.W_OK), "we are ourselves again"
+
+
+def test_what_is_held_already_gets_the_mode_that_it_is_to_have_now(
+    sockets: HeldSockets, tmp_path: Path
+) -> None:
+    address = Address(path=f"{tmp_path}/s")
+    sockets.hold("web", SYSTEMD, (address,))
+
+    sockets.hold("web", Hold(lend="systemd", mode=0o600), (address,))
+
+    assert stat.S_IMODE(Path(address.path).stat().st_mode) == 0o600
+    assert can_wait(address)

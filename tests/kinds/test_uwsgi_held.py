@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_stack.daemon.listener import listen
+from supervisor_stack.daemon.listener import US, listen
 from supervisor_stack.spec import Address, Hold
 from tests.kinds.real import free_ports
 from tests.kinds.uwsgi_instance import Run, Site, Visit, visit
@@ -60,7 +60,7 @@ def test_it_looks_for_the_very_letters_that_are_written(tmp_path: Path) -> None:
     with Site(tmp_path, options) as site:
         hold = Hold(lend="address")
         for address in (Address(host="127.0.0.1", port=one), Address(host="::1", port=two)):
-            listener = listen(address, hold)
+            listener = listen(address, hold, US)
             assert listener
             site.held[address] = listener.fd
 
@@ -112,7 +112,7 @@ def test_with_shutdown_sockets_nothing_is_held_as_it_would_be_shut_down(tmp_path
         assert facts.hold is None
         assert "shutdown-sockets" in facts.no_hold
         address = Address(host="127.0.0.1", port=port)
-        listener = listen(address, Hold(lend="address"))
+        listener = listen(address, Hold(lend="address"), US)
         assert listener
         site.held[address] = listener.fd
         run = site.start_as(facts)

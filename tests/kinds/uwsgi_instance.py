@@ -15,7 +15,7 @@ from typing import Self
 import msgspec
 import psutil
 
-from supervisor_stack.daemon.listener import listen
+from supervisor_stack.daemon.listener import US, listen
 from supervisor_stack.daemon.protocols.uwsgi import packet
 from supervisor_stack.kinds.base import Facts
 from supervisor_stack.kinds.uwsgi import KIND, learn
@@ -81,7 +81,7 @@ class Site:
         assert facts.hold.addresses is not None
         for address in facts.hold.addresses:
             if address not in self.held:
-                listener = listen(address, facts.hold)
+                listener = listen(address, facts.hold, US)
                 assert listener
                 self.held[address] = listener.fd
         return facts
