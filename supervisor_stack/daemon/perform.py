@@ -93,7 +93,6 @@ class Performer:
         self._leaves = Leaves(post)
         self._keeping = Leaves(post)
         self._refusals = Leaves(post)
-        self._writing = Leaves(post)
         self._orders: dict[type[do.Action], Callable[..., None]] = {
             do.Publish: audience.publish,
             do.Finish: audience.finish,
@@ -231,7 +230,7 @@ class Performer:
         if pid and (missing := self.held.adopt(spec.name, action.addresses, pid)):
             self._post(ev.HoldFailed(service=spec.name, addresses=missing))
 
-    def _write_pid_file(self, service: str) -> None:
+    async def _write_pid_file(self, service: str) -> None:
         """An older run has gone, and has removed what was not its own any more."""
         spec, report, pid = (
             self._spec_of(service),
@@ -239,7 +238,7 @@ class Performer:
             self.runs.newest_pid(service),
         )
         if report and report.pid_file and pid:
-            self._writing.start(service, pid_file.restore(self._checks, spec, report.pid_file, pid))
+            await pid_file.restore(self._checks, spec, report.pid_file, pid)
 
     def _keep(self, action: do.KeepConfig) -> None:
         spec = self._spec_of(action.service)

@@ -12,7 +12,7 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from supervisor_stack.core import actions as do
@@ -123,7 +123,7 @@ class Runs:
         members: Members,
         spec_of: Callable[[str], ServiceSpec],
         is_changed: Callable[[str], bool],
-        cleared: Callable[[str], None],
+        cleared: Callable[[str], Awaitable[None]],
     ) -> None:
         self.members = members
         self._post = post
@@ -244,7 +244,7 @@ class Runs:
                 run.process.kill_group()
             clear(kill=True)
             await gone.wait()
-        self._cleared(action.service)
+        await self._cleared(action.service)
         self._post(ev.GenerationGone(service=action.service, old=action.run, killed=killed))
 
     def _tell_orphans(self, action: do.Retire) -> None:
