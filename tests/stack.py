@@ -105,6 +105,27 @@ class RunningStack:
         self.process, self._client = None, None
         self.__enter__()
 
+    def die(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Kill stackd itself; `come_back` starts the next one."""
+        assert self.process is not None, "not started"
+        self.process.send_signal(number)
+        self.process.wait(DEADLINE)
+        self.process = None
+        if self._client:
+            self._client.close()
+            self._client = None
+
+    def come_back(self) -> None:
+        """The next stackd, as its supervisor starts it."""
+        self.__enter__()
+
+    def lose_sight(self) -> None:
+        """The process stays, and its control socket is made anew: as when it executes itself."""
+        assert self.client.wait_gone(DEADLINE), "stackd has not let go of its control socket"
+        self.client.close()
+        self._client = None
+        self.__enter__()
+
     @property
     def client(self) -> StackClient:
         """The connection to its control socket."""

@@ -37,6 +37,7 @@ class Options(argparse.Namespace):
     timeout: float | None = None
     cascade: bool = False
     hard: bool = False
+    keep_services: bool = False
     lines: int | None = None
     follow: bool = False
     state: str = "ready"
@@ -90,6 +91,15 @@ def _restart(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _shutdown(parser: argparse.ArgumentParser) -> None:
+    _operation(parser)
+    parser.add_argument(
+        "--keep-services",
+        action="store_true",
+        help="stop none: the next stackd takes them over as they are",
+    )
+
+
 def _reset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
 
@@ -137,7 +147,7 @@ VERBS = {
     ),
     "signal": Verb("SIG SERVICE", "send a signal to the main process", _signal),
     "reset": Verb(_ALL, "forget failures and counters", _reset),
-    "shutdown": Verb(_OPERATION, "stop all services in order, then stackd", _operation),
+    "shutdown": Verb(f"[--keep-services] {_OPERATION}", "stop all services in order, then stackd", _shutdown),
     "version": Verb("", "versions of stackctl and stackd", _nothing, _QUERY),
 }
 

@@ -71,7 +71,7 @@ def _message(options: Options) -> Operation:
         case "reload":
             return Reload(services=services)
         case _:
-            return Shutdown()
+            return Shutdown(keep_services=options.keep_services)
 
 
 def _watch(steps: Iterator[Accepted | Progress | Finished], view: View) -> Finished:

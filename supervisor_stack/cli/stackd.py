@@ -32,11 +32,14 @@ def main() -> int:
     # nothing runs yet, and stackd opens no TLS connection.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     from supervisor_stack.cli.log import Log
-    from supervisor_stack.daemon.daemon import run
+    from supervisor_stack.daemon.daemon import rehearse, run
 
+    if options.rehearse:
+        return _report(rehearse(spec))
     log = Log(options.log_level)
+    successor = None
     try:
-        run(spec, os.environ)
+        successor = run(spec, os.environ)
     except InUseError as error:
         _tell(error)
         return os.EX_CANTCREAT
@@ -45,7 +48,14 @@ def main() -> int:
         return 1
     finally:
         log.close()
+    if successor:
+        successor.execute()
     return os.EX_OK
+
+
+def _report(problems: tuple[str, ...]) -> int:
+    print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
+    return 1 if problems else os.EX_OK
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, help="default: %(default)s")
     parser.add_argument("--check", action="store_true", help="judge the configuration, start nothing")
+    # What a running stackd asks of the one that is to take its place.
+    parser.add_argument("--rehearse", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
         "--log-level",
         choices=("debug", "info", "warning", "error"),

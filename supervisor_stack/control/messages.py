@@ -89,7 +89,9 @@ class Events(Request, frozen=True):
 
 
 class Shutdown(Request, frozen=True):
-    """Stop all services in order, then leave."""
+    """Stop all services in order, then leave; `keep_services`: leave them running, for the next stackd."""
+
+    keep_services: bool = False
 
 
 AnyRequest = Status | Start | Stop | Restart | Reload | Signal | Reset | Events | Shutdown

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from supervisor_stack.core.state import Service
 from supervisor_stack.spec import Address
 
 
@@ -14,6 +15,15 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     """An order about one service."""
 
     service: str
+
+
+class Remember(Action, frozen=True):
+    """Write down how the service is now, for a stackd that comes after this one; None: it was removed.
+
+    Comes before the orders that follow from it: what was ordered and not written down would be unknown.
+    """
+
+    record: Service | None
 
 
 class Spawn(Action, frozen=True):

@@ -72,6 +72,20 @@ class DependencyCrashed(Event, frozen=True, kw_only=True):
     dependency: str
 
 
+# What a new stackd finds.
+
+
+class Adopted(Event, frozen=True, kw_only=True):
+    """A new stackd goes on where an earlier one was ended.
+
+    `pid`: the main process of the present run, `successor_pid`: that of its successor; None where there is
+    none that lives. The end of one that was there is told after this.
+    """
+
+    pid: int | None = None
+    successor_pid: int | None = None
+
+
 # What the processes do.
 
 
@@ -122,7 +136,9 @@ class StatusReceived(RunEvent, frozen=True):
 
 
 class ProcessExited(RunEvent, frozen=True):
-    """The main process is gone. `code` is an exit status, or minus the signal that ended it.
+    """The main process is gone. `code` is an exit status, or minus the signal that ended it; None: unknown.
+
+    Only the parent of a process is told its exit status, and that was an earlier stackd.
 
     `leftovers`: how many other processes of this run are still there.
     `last_words`: the end of what the run printed. `out_of_memory`: the kernel killed it for want of
@@ -130,7 +146,7 @@ class ProcessExited(RunEvent, frozen=True):
     configuration differs from the copy that was kept.
     """
 
-    code: int
+    code: int | None
     leftovers: int = 0
     last_words: tuple[str, ...] = ()
     out_of_memory: bool = False

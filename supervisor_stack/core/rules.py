@@ -10,7 +10,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.moves import endings, leaving, living, reloading, starting, succession, wanting
+from supervisor_stack.core.moves import (
+    adoption,
+    endings,
+    leaving,
+    living,
+    reloading,
+    starting,
+    succession,
+    wanting,
+)
 from supervisor_stack.core.moves.base import Move, Step
 from supervisor_stack.core.state import Service, State
 
@@ -49,6 +58,13 @@ _ROWS: tuple[Row, ...] = (
     ({STARTING, RUNNING, RELOADING}, ev.DependencyCrashed, wanting.follow_dependency, set()),
     (ANYWHERE - {FAILED}, ev.ResetRequested, wanting.forget, set()),
     ({FAILED}, ev.ResetRequested, wanting.forget_failure, {WAITING, STOPPED}),
+    # What another stackd has left.
+    ({BACKOFF, FAILED}, ev.Adopted, adoption.adopt_failed, set()),
+    ({STARTING}, ev.Adopted, adoption.adopt_starting, MAY_SWEEP | {RUNNING, RELOADING}),
+    ({RUNNING}, ev.Adopted, adoption.adopt_running, set()),
+    ({RELOADING}, ev.Adopted, adoption.adopt_reloading, {RUNNING}),
+    ({STOPPING}, ev.Adopted, adoption.adopt_stopping, MAY_SWEEP),
+    ({KILLING}, ev.Adopted, adoption.adopt_killing, set()),
     # Start.
     ({WAITING}, ev.DependenciesPending, starting.note_needs, set()),
     ({WAITING}, ev.DependenciesReady, starting.begin, {STARTING}),
@@ -134,6 +150,7 @@ IGNORED: dict[tuple[State, type[ev.Event]], str] = {
             (ev.DependentsDown,),
             "there is nothing that could leave, or it is leaving already",
         ),
+        ({STOPPED, WAITING, EXITED}, (ev.Adopted,), "there is nothing to go on with"),
         ({STOPPED, WAITING, EXITED}, (ev.ReloadRequested, ev.FilesChanged), _NO_PROCESS),
         (
             ANYWHERE - {STARTING, RUNNING, RELOADING},

@@ -57,6 +57,7 @@ class Stack:
         self._chance = chance
         self._facts: deque[ev.Event] = deque()
         self._lookers: set[str] = set()
+        self._touched: dict[str, None] = {}
         self._deadlines: list[tuple[float, str]] = []
         self._operations = Operations()
         self._health = Health()
@@ -146,19 +147,28 @@ class Stack:
             op, "stop", everything, [ev.StopRequested(service=name) for name in everything], now
         )
 
-    def apply(self, op: int, specs: Iterable[ServiceSpec], now: float) -> tuple[Plan, Undertaking]:
+    def recall(self, records: Iterable[Service]) -> None:
+        """Take over the services of an earlier stackd as they were written down; `apply` comes next."""
+        for record in records:
+            self._become(record.name, record)
+            if record.deadline != NEVER:
+                heapq.heappush(self._deadlines, (record.deadline, record.name))
+
+    def apply(
+        self, op: int, specs: Iterable[ServiceSpec], now: float, found: Iterable[ev.Event] = ()
+    ) -> tuple[Plan, Undertaking]:
         """Become the stack of these specifications, touching only what differs.
 
         What is new starts, what was removed stops and is forgotten, what runs and needs a new run
-        for its change gets one. Raises RefusedError while shutting down.
+        for its change gets one. `found`: what there is of services that were recalled; that comes first.
+        Raises RefusedError while shutting down.
         """
         self._refuse_while_shutting_down("apply a configuration to", ["the stack"])
         specs = list(specs)
         plan = compare({name: service.spec for name, service in self.services.items()}, specs)
         by_name = {spec.name: spec for spec in specs}
         for name in plan.added:
-            self.services[name] = Service(spec=by_name[name], since=now)
-            self._health.change(None, self.services[name])
+            self._become(name, Service(spec=by_name[name], since=now))
         asked_otherwise = [
             name for name in plan.retuned if self.services[name].spec.alive != by_name[name].alive
         ]
@@ -170,7 +180,7 @@ class Stack:
         self._retired = (self._retired | set(plan.removed)) - back_again
         self._lay_out()
         starts = [name for name in (*plan.added, *sorted(back_again)) if by_name[name].autostart]
-        requests: list[ev.Event] = [ev.StopRequested(service=name) for name in plan.removed]
+        requests: list[ev.Event] = [*found, *(ev.StopRequested(service=name) for name in plan.removed)]
         requests += [ev.StartRequested(service=name) for name in self.graph.with_needs(starts)]
         running = (self.services[name] for name in plan.changed)
         restarts = [service.name for service in running if service.wanted and not service.is_down]
@@ -181,14 +191,19 @@ class Stack:
             begun.actions.extend(watch_anew(self.services[name]))
         for name in plan.removed:
             self._forget_retired(name)
+        begun.actions.extend(self._remember())
         return plan, begun
 
     def _respecify(self, name: str, spec: ServiceSpec) -> None:
         before = self.services[name]
         # A copy of another file is none of this one.
         kept = before.kept if (spec.config, spec.copy) == (before.spec.config, before.spec.copy) else ""
-        self.services[name] = msgspec.structs.replace(before, spec=spec, kept=kept)
-        self._health.change(before, self.services[name])
+        self._become(name, msgspec.structs.replace(before, spec=spec, kept=kept))
+
+    def _become(self, name: str, after: Service) -> None:
+        self._health.change(self.services.get(name), after)
+        self.services[name] = after
+        self._touched[name] = None
 
     def _lay_out(self) -> None:
         """The graph of what is there now; a service that is being removed keeps its place in it."""
@@ -202,6 +217,7 @@ class Stack:
             self._retired.discard(name)
             self._lookers.discard(name)
             self._health.change(self.services.pop(name), None)
+            self._touched[name] = None
             self._lay_out()
 
     def known(self, names: Iterable[str]) -> list[str]:
@@ -266,7 +282,12 @@ class Stack:
             for name in lookers:
                 if name in self.services:
                     self._facts += effects.look(self.services[name], self.services, self.graph, self.parallel)
-        return actions
+        return [*self._remember(), *actions]
+
+    def _remember(self) -> list[do.Action]:
+        """What is to be written down before anything is done."""
+        touched, self._touched = self._touched, {}
+        return [do.Remember(service=name, record=self.services.get(name)) for name in touched]
 
     def _apply(self, event: ev.Event, now: float) -> list[do.Action]:
         before = self.services.get(event.service)
@@ -275,10 +296,9 @@ class Stack:
         after, orders = step(before, event, now, self._chance())
         if after is before:
             return list(orders)
-        self.services[before.name] = after
+        self._become(before.name, after)
         if after.deadline not in (before.deadline, NEVER):
             heapq.heappush(self._deadlines, (after.deadline, after.name))
-        self._health.change(before, after)
         self._lookers |= effects.lookers(before, after, self.graph)
         if isinstance(event, ev.ProcessExited):
             self._facts += effects.renewals(before, after, self.services, self.graph)

@@ -85,6 +85,7 @@ class Successor(msgspec.Struct, frozen=True):
     report: CheckReport | None = None
     answer: str = ""
     ending: Ending | None = None
+    adopted: bool = False
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -101,17 +102,17 @@ class Copy(msgspec.Struct, frozen=True):
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one service now. Times are monotonic seconds.
 
-    `wanted`: what the operator asked for, whatever the state. `again`: a restart is asked for and
-    begins when the present run is over. `renew`: a restart by a successor is asked for, and begins when
-    what is under way is over. `stale`: a reload is asked for while one is under way. `last_run`: the
-    highest number given to a run so far. `others`: older runs, and successors that failed, of which
-    processes may still be there. `patience`: until when a stopping service is let be. `refused`: it said
-    that it does not obey its stop signal. `missed`: alive probes in a row. `hung`: that it is being
-    replaced because it answers nobody. `failures`: in a row; `failed_at`: those within the start limit's
-    interval. `ending`: why the present run is over or is being ended. `blocked`: it will not go on
-    without help. `rejected`: why the last change of its configuration was not taken up. `report`: what
-    its configuration test told last. `kept`: when its configuration was copied last; `copy`: set when
-    the copy stands in for it.
+    `wanted`: what the operator asked for, whatever the state. `again`: a restart is asked for and begins
+    when the present run is over. `renew`: a restart by a successor is asked for, and begins when what is
+    under way is over. `stale`: a reload is asked for while one is under way. `last_run`: the highest number
+    given to a run so far. `others`: older runs, and successors that failed, of which processes may still be
+    there. `patience`: until when a stopping service is let be. `refused`: it said that it does not obey its
+    stop signal. `missed`: alive probes in a row. `hung`: that it is being replaced because it answers
+    nobody. `adopted`: an earlier stackd has started the present run. `failures`: in a row; `failed_at`:
+    those within the start limit's interval. `ending`: why the present run is over or is being ended.
+    `blocked`: it will not go on without help. `rejected`: why the last change of its configuration was not
+    taken up. `report`: what its configuration test told last. `kept`: when its configuration was copied
+    last; `copy`: set when the copy stands in for it.
     """
 
     spec: ServiceSpec
@@ -142,6 +143,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     failed_at: tuple[float, ...] = ()
     restarts: int = 0
+    adopted: bool = False
     exits: tuple[ExitRecord, ...] = ()
     report: CheckReport | None = None
     kept: str = ""

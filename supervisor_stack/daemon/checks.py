@@ -104,6 +104,11 @@ class Checks:
         own = (path for path in logs if "access" not in os.path.basename(path))
         return (capture.log_path(self._log_dir, spec.name), *own)
 
+    def recall(self, service: str, report: CheckReport | None) -> None:
+        """What an earlier stackd was told by the configuration test of a service."""
+        if report:
+            self._reports[service] = report
+
     def report(self, service: str) -> CheckReport | None:
         """What the configuration test of the service told last."""
         return self._reports.get(service)

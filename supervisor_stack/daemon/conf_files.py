@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from supervisor_stack.config.machine import MAX_READ, DiskFiles
 from supervisor_stack.kinds.fold.base import Source
 
-Content = dict[str, int | None]
+Content = dict[str, str | None]
 """A hash of the text of each file by its path, None for one that cannot be read."""
 
 
@@ -28,12 +29,16 @@ def content(files: FileSet) -> Content:
     return {path: _hash(disk, path) for path in (*files.paths, *matches)}
 
 
-def _hash(disk: Disk, path: str) -> int | None:
+def _hash(disk: Disk, path: str) -> str | None:
     try:
-        # Python's own hash is keyed anew in each process, so that nobody can make two texts collide.
-        return hash(disk.read(path))
+        return digest(disk.read(path))
     except OSError:
         return None
+
+
+def digest(text: str) -> str:
+    """A word for a text, the same in every process."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Disk(DiskFiles):

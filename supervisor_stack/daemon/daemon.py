@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import random
@@ -12,18 +13,22 @@ from typing import TYPE_CHECKING
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
+from supervisor_stack.daemon.adoption import adopt
+from supervisor_stack.daemon.archive import Archive
 from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.engine import Engine
+from supervisor_stack.daemon.fd_store import FdStore, handed_over
 from supervisor_stack.daemon.herald import Herald
 from supervisor_stack.daemon.lock import Lock
 from supervisor_stack.daemon.perform import Performer
 from supervisor_stack.daemon.process import Processes
+from supervisor_stack.daemon.replacement import HEARD, Replacement, Successor, hush
 from supervisor_stack.daemon.reread import Rereader
 from supervisor_stack.daemon.server import Server
 from supervisor_stack.daemon.status import StatusReader
 from supervisor_stack.daemon.systemd import Systemd
 from supervisor_stack.daemon.watch import FileWatcher
-from supervisor_stack.errors import SpawnError
+from supervisor_stack.errors import SpawnError, StackError
 from supervisor_stack.spec import StackSpec
 
 if TYPE_CHECKING:
@@ -32,8 +37,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+LEAVE = signal.SIGUSR1
+REPLACE = signal.SIGUSR2
 
-NOT_FOR_US = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGIO)
+IMPORTED_LATE = ("supervisor_stack.daemon.control", "psutil")
+"""What a running stackd needs besides, and does not wait for at its start."""
+
+NOT_FOR_US = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGIO)
 """Signals that would end a process that does not expect them, and leave the services alone."""
 
 
@@ -45,9 +55,11 @@ class Daemon:
     ) -> None:
         self._spec = spec
         self._loop = loop
-        self._ended: asyncio.Future[None] = loop.create_future()
+        self._ended: asyncio.Future[Successor | None] = loop.create_future()
         systemd = Systemd.from_environ(environ)
-        stack = Stack(spec.services, random.random, loop.time(), spec.parallel)
+        self._store = FdStore(systemd, handed_over(environ, systemd))
+        self._archive = Archive(spec.runtime_dir)
+        stack = Stack((), random.random, loop.time(), spec.parallel)
         self._engine = Engine(stack, loop, self._end)
         post = self._engine.post
         self._processes = Processes(loop)
@@ -61,6 +73,9 @@ class Daemon:
             self._watcher,
             self,
             environ,
+            self._store,
+            self._archive,
+            lambda: stack.is_shutting_down,
         )
         self._engine.perform = self._performer
         self._control: Control | None = None
@@ -74,30 +89,51 @@ class Daemon:
         )
         self._server = Server(self._engine, self, spec.control.events, status, wall)
         self._herald = Herald(systemd, stack, loop)
+        self._replacement = Replacement(self._processes, self._store, systemd, environ)
+        self._replacing: asyncio.Task[None] | None = None
         self._rereader = Rereader(
             spec, self._engine, self._herald, environ, self._server.next_operation, self._applied
         )
 
-    async def serve(self) -> None:
-        """Start the stack and run until it was told to stop and everything is down."""
+    async def serve(self) -> Successor | None:
+        """Run the stack until everything is down, or left to another stackd: to the one that is returned, or
+        to whichever comes."""
         self._processes.open()
         self._listen_to_signals()
+        self._archive.open()
         count, source = len(self._spec.services), self._spec.source
         log.info("stack %s: %d services from %s", self._spec.name, count, source)
-        names = [service.name for service in self._spec.services if service.autostart]
-        if names:
-            op = self._server.next_operation()
-            self._engine.request(lambda now: self._engine.stack.start(op, names, now).actions)
+        self._begin()
         self._herald.open()
         problem = self._open_control()
-        await self._ended
-        self._watcher.close()
+        successor = await self._ended
+        is_over = self._engine.stack.is_finished
         if self._control:
             self._control.close()
+        self._watcher.close()
         self._herald.close()
-        log.info("stack %s: everything is down", self._spec.name)
+        if is_over:
+            self._archive.clear()
+            log.info("stack %s: everything is down", self._spec.name)
         if problem:
             raise problem
+        return successor
+
+    def _begin(self) -> None:
+        """Take up what an earlier stackd has left, and start what is to run besides."""
+        stack, services = self._engine.stack, self._spec.services
+        saved = self._archive.load()
+        found = adopt(self._performer, saved, {spec.name: spec for spec in services}, self._loop.time())
+        self._store.close_rest()
+        stack.recall(found.records)
+        if found.records:
+            log.info("going on with %s", ", ".join(record.name for record in found.records))
+        op = self._server.next_operation()
+        self._engine.request(lambda now: stack.apply(op, services, now, found.facts)[1].actions)
+        names = [service.name for service in services if service.autostart]
+        if names and any(each.shutting_down for each in saved):
+            # A stop that was cut short: whoever starts stackd after that wants everything.
+            self._engine.request(lambda now: stack.start(op, names, now).actions)
 
     def _open_control(self) -> SpawnError | None:
         """Listen for requests. The services are on their way already: importing ZeroMQ takes 10 ms."""
@@ -115,6 +151,8 @@ class Daemon:
         for each in STOPS:
             self._loop.add_signal_handler(each, self._shut_down, each)
         self._loop.add_signal_handler(signal.SIGHUP, self._rereader.begin)
+        self._loop.add_signal_handler(LEAVE, self.leave)
+        self._loop.add_signal_handler(REPLACE, self._replace)
         for each in NOT_FOR_US:
             # Handled, not ignored: what is ignored stays so in every process that a service starts.
             self._loop.add_signal_handler(each, log.warning, "%s means nothing to stackd", each.name)
@@ -122,6 +160,8 @@ class Daemon:
         # That is no loss, since the reaper collects all of them; but to warn of it CPython takes a
         # lock in the signal handler, which deadlocks when the main thread is just holding it.
         signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
+        # What came while this process was executing itself anew waits until here.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
 
     def _shut_down(self, number: signal.Signals) -> None:
         if self._engine.stack.is_shutting_down:
@@ -136,6 +176,36 @@ class Daemon:
         self._watcher.forget(self._engine.stack.services)
         self._performer.forget(self._engine.stack.services)
         self._herald.tell()
+
+    def leave(self) -> None:
+        """End this process, and leave every service running for the next stackd."""
+        if not self._engine.stack.is_shutting_down:
+            self._give_way(None)
+
+    def _replace(self) -> None:
+        """Become the program that is installed now, if that can take over; else go on."""
+        if self._replacing is None and not self._engine.stack.is_shutting_down:
+            self._replacing = self._loop.create_task(self._try_to_replace())
+
+    async def _try_to_replace(self) -> None:
+        try:
+            successor = await self._replacement.rehearse()
+        except StackError as error:
+            log.error("%s", "\n  ".join((error.message, *error.detail, "this stackd goes on")))
+        else:
+            log.info("%s: executing %s", REPLACE.name, " ".join(successor.argv))
+            if not self._engine.stack.is_shutting_down:
+                self._give_way(successor)
+        self._replacing = None
+
+    def _give_way(self, successor: Successor | None) -> None:
+        if successor:
+            hush()
+        log.info("leaving; all services go on")
+        self._engine.close()
+        self._server.leave()
+        if not self._ended.done():
+            self._ended.set_result(successor)
 
     def _end(self) -> None:
         if not self._ended.done():
@@ -167,16 +237,26 @@ class Daemon:
             self._control.send_notice(frames)
 
 
-def run(spec: StackSpec, environ: MutableMapping[str, str]) -> None:
-    """Run a stack to its end. Raises InUseError and SpawnError before anything was started."""
+def run(spec: StackSpec, environ: MutableMapping[str, str]) -> Successor | None:
+    """Run a stack to its end; returns what is to be executed in the place of this program, if anything.
+
+    Raises InUseError and SpawnError before anything was started.
+    """
     _make_folder(spec.runtime_dir)
     _make_folder(spec.log_dir)
     with Lock(spec.runtime_dir):
-        asyncio.run(_serve(spec, environ))
+        return asyncio.run(_serve(spec, environ))
 
 
-async def _serve(spec: StackSpec, environ: MutableMapping[str, str]) -> None:
-    await Daemon(spec, environ, asyncio.get_running_loop()).serve()
+def rehearse(spec: StackSpec) -> tuple[str, ...]:
+    """Why this program could not take the place of a running stackd; nothing when it could."""
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
+    return Archive(spec.runtime_dir).judge()
+
+
+async def _serve(spec: StackSpec, environ: MutableMapping[str, str]) -> Successor | None:
+    return await Daemon(spec, environ, asyncio.get_running_loop()).serve()
 
 
 def _make_folder(path: str) -> None:

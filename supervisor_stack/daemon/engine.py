@@ -33,6 +33,7 @@ class Engine:
         self._inbox: deque[Event] = deque()
         self._turning = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def now(self) -> float:
         """Monotonic seconds: the only clock that the core ever sees."""
@@ -48,12 +49,21 @@ class Engine:
         self._carry_out(ask(self.now()))
         self._schedule()
 
+    def close(self) -> None:
+        """Take in nothing more and do nothing more: from now on everything is another stackd's."""
+        self._closed = True
+        self._inbox.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
     def _schedule(self) -> None:
-        if not self._turning:
+        if not self._turning and not self._closed:
             self._turning = True
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
+        if self._closed:
+            return
         until = self.now() + TURN
         while self._inbox and self.now() < until:
             event = self._inbox.popleft()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 
 from supervisor_stack.daemon import ports
+from supervisor_stack.daemon.fd_store import FdStore, name_of
 from supervisor_stack.daemon.launch import Identity
-from supervisor_stack.daemon.listener import US, AddressInUse, Listener, adjust, file_id, listen
+from supervisor_stack.daemon.listener import US, AddressInUse, FileId, Listener, adjust, file_id, listen
 from supervisor_stack.daemon.pidfd import listeners_of
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import Address, Hold
@@ -22,9 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class HeldSockets:
-    """The held sockets of all services of a stack."""
+    """The held sockets of all services of a stack; `store` lets them outlive this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: FdStore) -> None:
+        self._store = store
         self._held: dict[str, dict[Address, Listener]] = {}
 
     def hold(self, service: str, hold: Hold, addresses: Collection[Address], who: Identity = US) -> None:
@@ -37,7 +39,7 @@ class HeldSockets:
         held = self._held.setdefault(service, {})
         for address in [each for each in held if each not in addresses or _is_lost(each, held[each])]:
             # First of all: the address that is new may be the wildcard of one that is not wanted any more.
-            _close(address, held.pop(address))
+            self._close(service, address, held.pop(address))
         for address in addresses:
             if address in held:
                 adjust(held[address], address, hold)
@@ -50,6 +52,7 @@ class HeldSockets:
                 raise
             if listener:
                 held[address] = listener
+                self._store.keep(_name(service, address), listener.fd)
             else:
                 log.warning("%s: cannot hold %s: this machine has no IPv6", service, address)
         self._held[service] = {address: held[address] for address in addresses if address in held}
@@ -64,20 +67,44 @@ class HeldSockets:
         """
         held = self._held.setdefault(service, {})
         for address in [each for each in held if each not in addresses]:
-            _close(address, held.pop(address))
+            self._close(service, address, held.pop(address))
         missing = [address for address in addresses if address not in held and not address.path]
         if missing:
             try:
-                held |= listeners_of(pid, missing)
+                found = listeners_of(pid, missing)
+                for address, listener in found.items():
+                    self._store.keep(_name(service, address), listener.fd)
+                held |= found
             except OSError as error:
                 log.warning("%s: cannot take sockets over from pid %d: %s", service, pid, error.strerror)
         self._held[service] = {address: held[address] for address in addresses if address in held}
         return tuple(address for address in addresses if address not in held)
 
+    def restore(self, service: str, files: Mapping[Address, FileId | None], pids: Iterable[int]) -> None:
+        """Hold again what an earlier stackd held, which was handed over, or is had out of these processes."""
+        held: dict[Address, Listener] = {}
+        for address, file in files.items():
+            fd = self._store.take(_name(service, address))
+            if fd is not None:
+                held[address] = Listener(fd, file)
+        for pid in pids:
+            missing = [address for address in files if address not in held]
+            if not missing:
+                break
+            try:
+                found = listeners_of(pid, missing)
+            except OSError as error:
+                log.warning("%s: cannot take sockets over from pid %d: %s", service, pid, error.strerror)
+                continue
+            held |= {address: Listener(each.fd, files[address]) for address, each in found.items()}
+        for address, listener in held.items():
+            self._store.keep(_name(service, address), listener.fd)
+        self._held[service] = {address: held[address] for address in files if address in held}
+
     def release(self, service: str) -> None:
         """Close all that is held for a service, and remove the files of its unix sockets."""
         for address, listener in self._held.pop(service, {}).items():
-            _close(address, listener)
+            self._close(service, address, listener)
 
     def close_all(self) -> None:
         """Close all that is held for anybody."""
@@ -92,6 +119,20 @@ class HeldSockets:
         """Where clients of a service can wait."""
         return tuple(self._held.get(service, ()))
 
+    def files(self, service: str) -> dict[Address, FileId | None]:
+        """What is held for a service, and of unix sockets the file by which clients find it."""
+        return {address: listener.file for address, listener in self._held.get(service, {}).items()}
+
+    def _close(self, service: str, address: Address, listener: Listener) -> None:
+        self._store.drop(_name(service, address))
+        if address.path and not _is_lost(address, listener):
+            # close(2) leaves the file there, which would refuse whoever knocks, and nginx could not bind.
+            try:
+                os.unlink(address.path)
+            except OSError as error:
+                log.warning("cannot remove %s: %s", address.path, error.strerror)
+        os.close(listener.fd)
+
     def _in_the_way(self, address: Address) -> str:
         """What is held already where this address is: `0.0.0.0:80 is held for nginx`, or nothing."""
         for service, held in self._held.items():
@@ -105,11 +146,5 @@ def _is_lost(address: Address, listener: Listener) -> bool:
     return bool(address.path) and (listener.file is None or file_id(address.path) != listener.file)
 
 
-def _close(address: Address, listener: Listener) -> None:
-    if address.path and not _is_lost(address, listener):
-        # close(2) leaves the file there, which would refuse whoever knocks, and nginx could not bind.
-        try:
-            os.unlink(address.path)
-        except OSError as error:
-            log.warning("cannot remove %s: %s", address.path, error.strerror)
-    os.close(listener.fd)
+def _name(service: str, address: Address) -> str:
+    return name_of("socket", service, str(address))

@@ -8,11 +8,14 @@ one who may read it: it holds the passwords that the files hold.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from supervisor_stack.daemon.conf_files import Content, Disk, FileSet, Recorder, content
 from supervisor_stack.daemon.make_copy import Copier, CopyError, RunBeside, with_copy
@@ -22,6 +25,8 @@ from supervisor_stack.errors import OperationError, SpawnError
 from supervisor_stack.kinds.fold import FOLDS
 from supervisor_stack.kinds.fold.base import FoldError
 from supervisor_stack.spec import CheckReport, ServiceSpec
+
+log = logging.getLogger(__name__)
 
 
 class Noted(NamedTuple):
@@ -42,6 +47,19 @@ class Kept(NamedTuple):
     content: Content
 
 
+class _Memory(msgspec.Struct, frozen=True):
+    """What outlives stackd of a service."""
+
+    noted: Noted | None
+    verified: Noted | None
+    kept: Kept | None
+
+
+def _bare(spec: ServiceSpec) -> ServiceSpec:
+    """Without its test, which is code."""
+    return msgspec.structs.replace(spec, check=None)
+
+
 class Keeper:
     """Keeps copies in a folder. `run_beside` runs commands as a service runs, `processes` as stackd."""
 
@@ -51,6 +69,21 @@ class Keeper:
         self._noted: dict[str, Noted] = {}
         self._verified: dict[str, Noted] = {}
         self._kept: dict[str, Kept] = {}
+
+    def recall(self, services: Iterable[str]) -> None:
+        """Go on with what an earlier stackd knew of these services. What cannot be read was never kept."""
+        for service in services:
+            try:
+                with open(self._memory(service), "rb") as file:
+                    memory = msgspec.json.decode(file.read(), type=_Memory)
+            except (OSError, msgspec.MsgspecError):
+                continue
+            if memory.noted:
+                self._noted[service] = memory.noted
+            if memory.verified:
+                self._verified[service] = memory.verified
+            if memory.kept:
+                self._kept[service] = memory.kept
 
     def note(self, spec: ServiceSpec, run: int, report: CheckReport | None = None) -> None:
         """Remember what is in the files, right before a run reads them, at its start or at a reload.
@@ -72,6 +105,7 @@ class Keeper:
         else:
             problem = "its configuration test has not told which files it reads"
         self._noted[spec.name] = Noted(run, files, content(files), problem)
+        self._remember(spec.name)
 
     async def keep(self, spec: ServiceSpec, run: int) -> str:
         """Make a copy of the configuration that a run has just proved good.
@@ -86,11 +120,13 @@ class Keeper:
         if content(noted.files) != noted.content:
             raise self._failure(spec, f"its files have changed since run {run} read them")
         self._verified[spec.name] = noted
+        self._remember(spec.name)
         if noted.problem:
             raise self._failure(spec, noted.problem)
         path = self._path(spec.name)
         kept = self._copy_for(spec)
-        if kept and (kept.spec, kept.content) == (spec, noted.content):
+        bare = _bare(spec)
+        if kept and (kept.spec, kept.content) == (bare, noted.content):
             return kept.at
         at = time.strftime("%Y-%m-%d %H:%M:%S")
         title = f"# A copy that stackd made on {at} of {printable(spec.config)} and what it includes.\n"
@@ -100,7 +136,8 @@ class Keeper:
         except CopyError as why:
             raise self._failure(spec, why.cause, why.evidence) from None
         files = tuple(name for name, text in read.items() if text is not None)
-        self._kept[spec.name] = Kept(spec, at, files, noted.content)
+        self._kept[spec.name] = Kept(bare, at, files, noted.content)
+        self._remember(spec.name)
         return at
 
     def differs(self, spec: ServiceSpec) -> bool:
@@ -126,6 +163,8 @@ class Keeper:
             if self._kept.pop(service, None):
                 with contextlib.suppress(OSError):
                     os.unlink(self._path(service))
+            with contextlib.suppress(OSError):
+                os.unlink(self._memory(service))
 
     def _copy_for(self, spec: ServiceSpec) -> Kept | None:
         """The copy, if it is still there, of this file and for this kind of server."""
@@ -136,6 +175,22 @@ class Keeper:
 
     def _path(self, service: str) -> str:
         return os.path.join(self._directory, f"{service}.conf")
+
+    def _memory(self, service: str) -> str:
+        return os.path.join(self._directory, f"{service}.json")
+
+    def _remember(self, service: str) -> None:
+        """Let the next stackd know; without it that one begins without a copy."""
+        memory = _Memory(self._noted.get(service), self._verified.get(service), self._kept.get(service))
+        path = self._memory(service)
+        try:
+            self._make_folder()
+            fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(msgspec.json.encode(memory))
+            os.replace(f"{path}.new", path)
+        except (OSError, CopyError) as error:
+            log.warning("%s: cannot write down what is known of its configuration: %s", service, error)
 
     def _make_folder(self) -> None:
         try:

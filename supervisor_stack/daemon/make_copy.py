@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 
 from supervisor_stack.daemon import fold_dump, launch
-from supervisor_stack.daemon.conf_files import Content, RunAs, read_as
+from supervisor_stack.daemon.conf_files import Content, RunAs, digest, read_as
 from supervisor_stack.daemon.process import Processes
 from supervisor_stack.daemon.text import printable
 from supervisor_stack.errors import SpawnError
@@ -155,7 +155,7 @@ def with_copy(argv: tuple[str, ...], config: str, copy: str) -> tuple[str, ...]:
 def _differing(texts: Texts, known: Content) -> str:
     """The first file whose text is not what is known of it, or an empty string."""
     return next(
-        (name for name, text in texts.items() if text is not None and known.get(name) != hash(text)), ""
+        (name for name, text in texts.items() if text is not None and known.get(name) != digest(text)), ""
     )
 
 

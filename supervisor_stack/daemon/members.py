@@ -63,6 +63,12 @@ class Members:
         self._sessions[pid] = Owner(service, run)
         self._runs.setdefault(service, {})[run] = pid
 
+    def adopt(self, service: str, run: int, pid: int) -> None:
+        self.enrol(service, run, pid)
+
+    def leaders(self) -> dict[str, dict[int, int]]:
+        return {}
+
     def forget(self, service: str, run: int | None) -> None:
         """Nothing is left of a run, or of all of them: the numbers of its sessions are free for others."""
         runs = self._runs.get(service, {})

@@ -8,6 +8,7 @@ open to all users, as a service may have given up its rights before it speaks.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from collections.abc import Callable, Container
@@ -17,8 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from supervisor_stack.core.events import BecameReady, Event, StatusReceived
+from supervisor_stack.daemon.fd_store import FdStore, name_of
 from supervisor_stack.daemon.text import printable
 from supervisor_stack.errors import SpawnError
+
+log = logging.getLogger(__name__)
 
 LARGEST_DATAGRAM: Final = 4096
 # Per turn of the loop: a service that never stops talking may not keep the others waiting.
@@ -48,11 +52,16 @@ class Notifications:
     """
 
     def __init__(
-        self, directory: Path, post: Callable[[Event], None], is_member: Callable[[str, int], bool]
+        self,
+        directory: Path,
+        post: Callable[[Event], None],
+        is_member: Callable[[str, int], bool],
+        store: FdStore,
     ) -> None:
         self._directory = directory
         self._post = post
         self._is_member = is_member
+        self._store = store
         self._listeners: dict[str, _Listener] = {}
 
     def open(self, service: str) -> str:
@@ -75,9 +84,28 @@ class Notifications:
             raise SpawnError(
                 f"cannot start {service}: cannot open its notify socket {path}: {err.strerror or err}"
             ) from err
-        self._listeners[service] = _Listener(sock, path)
-        asyncio.get_running_loop().add_reader(sock, partial(self._read, service))
+        self._listen(service, sock, path)
         return str(path)
+
+    def adopt(self, service: str, run: int, pid: int) -> None:
+        """Go on hearing a run that an earlier stackd has started.
+
+        The socket of that one, where it was handed over, still has what was said meanwhile.
+        """
+        fd = self._store.take(name_of("notify", service))
+        if fd is not None:
+            self._listen(service, socket.socket(fileno=fd), self._directory / f"{service}.sock")
+        else:
+            try:
+                self.open(service)
+            except SpawnError as error:
+                log.warning("%s: %s; what it tells of itself is not heard", service, error.message)
+        self.bind_run(service, run, pid)
+
+    def _listen(self, service: str, sock: socket.socket, path: Path) -> None:
+        self._listeners[service] = _Listener(sock, path)
+        self._store.keep(name_of("notify", service), sock.fileno())
+        asyncio.get_running_loop().add_reader(sock, partial(self._read, service))
 
     def bind_run(self, service: str, run: int, pid: int) -> None:
         """What comes from now on is about this run, whose main process is `pid`.
@@ -91,6 +119,7 @@ class Notifications:
         """Listen no more, and remove the file."""
         if listener := self._listeners.pop(service, None):
             asyncio.get_running_loop().remove_reader(listener.socket)
+            self._store.drop(name_of("notify", service))
             listener.socket.close()
             listener.path.unlink(missing_ok=True)
 

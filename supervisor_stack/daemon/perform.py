@@ -14,8 +14,11 @@ from typing import Protocol
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
+from supervisor_stack.core.state import Service
 from supervisor_stack.daemon import capture, launch, pid_file, ports, private, refusal
+from supervisor_stack.daemon.archive import Archive, SavedSocket
 from supervisor_stack.daemon.checks import Checks
+from supervisor_stack.daemon.fd_store import FdStore
 from supervisor_stack.daemon.held import HeldSockets
 from supervisor_stack.daemon.kept import Keeper
 from supervisor_stack.daemon.leaves import Leaves
@@ -69,21 +72,27 @@ class Performer:
         watcher: Watcher,
         audience: Audience,
         environ: Mapping[str, str],
+        store: FdStore,
+        archive: Archive,
+        is_shutting_down: Callable[[], bool],
     ) -> None:
         self.members = Members(processes)
-        self.held = HeldSockets()
+        self.held = HeldSockets(store)
+        self._archive = archive
+        self._is_shutting_down = is_shutting_down
+        self._records: dict[str, Service] = {}
         self._post = post
         self._spec_of = spec_of
         self._log_dir = log_dir
-        self._processes = processes
-        self._notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns)
-        self._checks = Checks(processes, environ, log_dir)
-        self._keeper = Keeper(Path(runtime_dir, "kept"), self._checks.run_beside, processes)
+        self.processes = processes
+        self.notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns, store)
+        self.checks = Checks(processes, environ, log_dir)
+        self.keeper = Keeper(Path(runtime_dir, "kept"), self.checks.run_beside, processes)
         self.runs = Runs(
             post,
             self.members,
             spec_of,
-            is_changed=lambda name: self._keeper.differs(spec_of(name)),
+            is_changed=lambda name: self.keeper.differs(spec_of(name)),
             cleared=self._write_pid_file,
         )
         self._prober = Prober(post)
@@ -94,6 +103,7 @@ class Performer:
         self._keeping = Leaves(post)
         self._refusals = Leaves(post)
         self._orders: dict[type[do.Action], Callable[..., None]] = {
+            do.Remember: self._remember,
             do.Publish: audience.publish,
             do.Finish: audience.finish,
             do.Spawn: self._spawn,
@@ -103,7 +113,7 @@ class Performer:
             do.Retire: self.runs.retire,
             do.WatchStop: self._watch_stop,
             do.HoldSockets: self._hold,
-            do.ReleaseSockets: lambda action: self.held.release(action.service),
+            do.ReleaseSockets: self._release,
             do.StartProbe: self._start_probe,
             do.WatchAlive: self._watch_alive,
             do.StopProbe: lambda action: self._prober.stop(action.service),
@@ -118,10 +128,23 @@ class Performer:
         """Carry out one order."""
         self._orders[type(action)](action)
 
+    def _remember(self, action: do.Remember) -> None:
+        if action.record is None:
+            self._records.pop(action.service, None)
+            self._archive.remove(action.service)
+        else:
+            self._records[action.service] = action.record
+            self._write_down(action.service)
+
+    def _write_down(self, service: str) -> None:
+        if record := self._records.get(service):
+            held = tuple(SavedSocket(address, file) for address, file in self.held.files(service).items())
+            self._archive.write(record, self.runs.saved(service), held, self._is_shutting_down())
+
     def forget(self, services: Container[str]) -> None:
         """Keep nothing any more for all but these services."""
-        self._keeper.forget(services)
-        self._notifications.forget(services)
+        self.keeper.forget(services)
+        self.notifications.forget(services)
 
     # The process.
 
@@ -147,7 +170,7 @@ class Performer:
             self._post(_spawn_failed(action, f"cannot make the process: {error.strerror}"))
         else:
             pid = run.process.pid if run.process else 0
-            self._notifications.bind_run(spec.name, run.number, pid)
+            self.notifications.bind_run(spec.name, run.number, pid)
             self._post(ev.Spawned(service=spec.name, run=run.number, pid=pid))
 
     def _refuse_taken(self, action: do.Spawn, address: Address) -> None:
@@ -169,21 +192,21 @@ class Performer:
         held = self.held.held(spec.name)
         lent = {address: held[address] for address in action.hold if address in held}
         loan = lend(spec.hold, lent) if spec.hold else Loan()
-        run = Run(spec, action.run, tuple(map(capture.mark, self._checks.logs(spec))))
-        argv = self._keeper.argv(spec) if action.copy else spec.argv
+        run = Run(spec, action.run, tuple(map(capture.mark, self.checks.logs(spec))))
+        argv = self.keeper.argv(spec) if action.copy else spec.argv
         if not action.copy:
-            self._keeper.note(spec, action.run, self._checks.report(spec.name))
+            self.keeper.note(spec, action.run, self.checks.report(spec.name))
         own = private.prepare(spec, action.run)
         output = capture.open_output(spec.log, capture.log_path(self._log_dir, spec.name))
         try:
-            process = self._processes.spawn(
+            process = self.processes.spawn(
                 (
                     *launch.chain(spec),
                     *loan.argv,
                     *argv,
                     *own,
                 ),
-                lambda process: self._exited(run, process),
+                lambda process: self.exited(run, process),
                 env={**launch.environment(spec, self._environ, action.run, notify), **loan.env},
                 cwd=spec.cwd,
                 stdout=output,
@@ -201,20 +224,21 @@ class Performer:
         if not (needs_it or spec.notify):
             return ""
         try:
-            return self._notifications.open(spec.name)
+            return self.notifications.open(spec.name)
         except SpawnError as error:
             if needs_it:
                 raise
             log.warning("%s: %s; it goes without", spec.name, error.message)
             return ""
 
-    def _exited(self, run: Run, process: Process) -> None:
+    def exited(self, run: Run, process: Process) -> None:
+        """The main process of a run is gone."""
         self._refusals.stop(run.service)
         self.runs.exited(run, process)
 
     def _watch_stop(self, action: do.WatchStop) -> None:
         spec = self._spec_of(action.service)
-        marks = [capture.mark(path) for path in self._checks.logs(spec)]
+        marks = [capture.mark(path) for path in self.checks.logs(spec)]
 
         async def watch() -> ev.Event:
             evidence = await refusal.watch(marks, spec.stop_refusal)
@@ -229,16 +253,21 @@ class Performer:
         pid = self.runs.newest_pid(spec.name) if spec.hold else 0
         if pid and (missing := self.held.adopt(spec.name, action.addresses, pid)):
             self._post(ev.HoldFailed(service=spec.name, addresses=missing))
+        self._write_down(spec.name)
+
+    def _release(self, action: do.ReleaseSockets) -> None:
+        self.held.release(action.service)
+        self._write_down(action.service)
 
     async def _write_pid_file(self, service: str) -> None:
         """An older run has gone, and has removed what was not its own any more."""
         spec, report, pid = (
             self._spec_of(service),
-            self._checks.report(service),
+            self.checks.report(service),
             self.runs.newest_pid(service),
         )
         if report and report.pid_file and pid:
-            await pid_file.restore(self._checks, spec, report.pid_file, pid)
+            await pid_file.restore(self.checks, spec, report.pid_file, pid)
 
     def _keep(self, action: do.KeepConfig) -> None:
         spec = self._spec_of(action.service)
@@ -246,7 +275,7 @@ class Performer:
         async def keep() -> ev.Event | None:
             await asyncio.sleep(KEEP_DELAY)
             try:
-                return ev.ConfigKept(service=spec.name, at=await self._keeper.keep(spec, action.run))
+                return ev.ConfigKept(service=spec.name, at=await self.keeper.keep(spec, action.run))
             except StackError as error:
                 log.warning("%s: %s", spec.name, "\n  ".join((error.message, *error.detail)))
                 return None
@@ -265,7 +294,7 @@ class Performer:
             apart = private.ready_probe(spec, action.run) if action.beside else None
             # Asked apart, its own answer tells; and with `cheap`, uWSGI has no worker before a request.
             beside = run.process.pid if action.beside and not apart else None
-            command = self._checks.probe_command(spec, action.run)
+            command = self.checks.probe_command(spec, action.run)
             self._prober.start(
                 spec.name, action.run, apart or spec.ready, action.address, command, beside=beside
             )
@@ -274,7 +303,7 @@ class Performer:
         spec = self._spec_of(action.service)
         run = self.runs.get(action.service, action.run)
         if spec.alive is not None and run is not None and run.process is not None:
-            command = self._checks.probe_command(spec, action.run)
+            command = self.checks.probe_command(spec, action.run)
             self._prober.watch(spec.name, action.run, spec.alive, action.address, run.process.pid, command)
 
     def _test(self, action: do.RunCheck) -> None:
@@ -284,14 +313,14 @@ class Performer:
         stopped = ev.CheckFinished(
             service=spec.name, run=action.run, ok=False, summary="the configuration test was stopped"
         )
-        self._leaves.start(spec.name, self._checks.test(spec, action.run, spec.check), stopped)
+        self._leaves.start(spec.name, self.checks.test(spec, action.run, spec.check), stopped)
 
     def _reload(self, action: do.StartReload) -> None:
         spec = self._spec_of(action.service)
         run = self.runs.get(action.service, action.run)
         if run is not None and run.process is not None:
-            self._keeper.note(spec, action.run, self._checks.report(spec.name))
-            self._leaves.start(spec.name, self._checks.reload(spec, action, run.process))
+            self.keeper.note(spec, action.run, self.checks.report(spec.name))
+            self._leaves.start(spec.name, self.checks.reload(spec, action, run.process))
 
 
 def _spawn_failed(action: do.Spawn, reason: str, final: bool = False) -> ev.SpawnFailed:

@@ -1,4 +1,4 @@
-"""Listening TCP sockets of another process, duplicated out of it by pidfd_getfd(2) (Linux 5.6).
+"""Listening sockets of another process, duplicated out of it by pidfd_getfd(2) (Linux 5.6).
 
 Nothing changes for that process: both have the socket from then on.
 """
@@ -65,12 +65,16 @@ def _duplicate(pidfd: int, number: int) -> int | None:
 
 
 def _listens_at(sock: socket.socket) -> Address | None:
-    is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
-    if not is_tcp or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+    if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return None
+    if sock.family == socket.AF_UNIX:
+        path = sock.getsockname()
+        return Address(path=path) if isinstance(path, str) and path else None
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     host, port, *_ = sock.getsockname()
     return tcp(host, port)
 
 
 def _is_same(one: Address, other: Address) -> bool:
-    return (one.host, one.port) == (other.host, other.port)
+    return (one.host, one.port, one.path) == (other.host, other.port, other.path)

@@ -16,7 +16,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO
+from typing import IO, NamedTuple
 
 from supervisor_stack.errors import SpawnError
 
@@ -29,39 +29,74 @@ MAX_OUTPUT = 8 * 1024 * 1024
 
 
 class Process:
-    """A child of ours. `code` is None while it lives, then its exit status or minus its signal."""
+    """A process that is ours. `code`, once it has `ended`: its exit status, or minus its signal; None when
+    only an earlier stackd, its parent, could have learnt it."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], pidfd: int, exited: Callable[[Process], None]) -> None:
-        self.pid = popen.pid
+    def __init__(
+        self,
+        pid: int,
+        pidfd: int,
+        exited: Callable[[Process], None],
+        popen: subprocess.Popen[bytes] | None = None,
+    ) -> None:
+        self.pid = pid
         self.code: int | None = None
+        self.ended = False
         self._popen = popen
         self.pidfd = pidfd
         self.exited = exited
         self.was_killed_by_us = False
 
+    @property
+    def start(self) -> int:
+        """When it began: with the pid that is its identity. 0 when it is gone."""
+        found = look(self.pid)
+        return found.start if found else 0
+
     def signal(self, number: int) -> None:
         """Send a signal; nothing happens when the process is gone already."""
-        if self.code is None:
+        if not self.ended:
             self.was_killed_by_us |= number == signal.SIGKILL
             with contextlib.suppress(ProcessLookupError):  # a zombie: its exit is on the way to us
                 signal.pidfd_send_signal(self.pidfd, number)
 
     def kill_group(self) -> None:
         """SIGKILL it and its process group, of which it is the leader."""
-        if self.code is None:
-            self.was_killed_by_us = True
-            with contextlib.suppress(PermissionError):  # not root, and it changed its user
+        if not self.ended:
+            self.signal(signal.SIGKILL)
+            # Not root, and it changed its user; or it has just gone, which its parent may not have told us.
+            with contextlib.suppress(PermissionError, ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
-    def end(self, code: int) -> None:
-        """It was reaped."""
+    def end(self, code: int | None) -> None:
+        """It is gone."""
+        self.ended = True
         self.code = code
-        self._popen.returncode = code  # or Popen believes that somebody stole its child
-        os.close(self.pidfd)
+        if self._popen is not None:
+            self._popen.returncode = code  # or Popen believes that somebody stole its child
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+
+
+class Look(NamedTuple):
+    """What proc_pid_stat(5) tells of a process. `start`: in clock ticks since the boot of the machine."""
+
+    parent: int
+    start: int
+
+
+def look(pid: int) -> Look | None:
+    """None when there is no process of that number."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return Look(parent=int(fields[1]), start=int(fields[19]))
 
 
 class Processes:
-    """All children of this daemon, by pid.
+    """All children of this daemon, by pid, and what it has adopted.
 
     `reaped` is called when some have ended, before that is told of each; `stray_reaped` after it, when
     there were others among them.
@@ -122,10 +157,38 @@ class Processes:
             popen.kill()
             popen.wait()
             raise SpawnError(f"cannot hold the process of {argv[0]}: {error.strerror}") from error
-        process = Process(popen, pidfd, exited)
+        process = Process(popen.pid, pidfd, exited, popen)
         self._children[popen.pid] = process
         self._loop.add_reader(process.pidfd, self.reap)
         return process
+
+    def adopt(self, pid: int, start: int, exited: Callable[[Process], None]) -> Process | None:
+        """Hold a process that an earlier stackd has started; None when it is gone.
+
+        `start` has to be that of the process: its pid may be somebody else's by now. Raises OSError when no
+        descriptor is left.
+        """
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return None
+        found = look(pid)  # after that: from now on the number cannot change its owner unnoticed
+        if found is None or found.start != start:
+            os.close(pidfd)
+            return None
+        process = Process(pid, pidfd, exited)
+        if found.parent == os.getpid():  # we have executed ourselves anew
+            self._children[pid] = process
+            self._loop.add_reader(pidfd, self.reap)
+        else:
+            self._loop.add_reader(pidfd, self._end_adopted, process)
+        return process
+
+    def _end_adopted(self, process: Process) -> None:
+        self._loop.remove_reader(process.pidfd)
+        process.end(None)
+        self.reaped()
+        self._tell(process)
 
     def reap(self) -> None:
         """Collect every child that has ended, ours and strays; then tell of them."""
@@ -146,13 +209,16 @@ class Processes:
                 strays = True
         self.reaped()
         for process in ended:
-            try:
-                process.exited(process)
-            except Exception:
-                # A bug of ours about one process may not hide the end of the others.
-                log.exception("cannot take in the end of pid %d: internal error", process.pid)
+            self._tell(process)
         if strays:
             self.stray_reaped()
+
+    def _tell(self, process: Process) -> None:
+        try:
+            process.exited(process)
+        except Exception:
+            # A bug of ours about one process may not hide the end of the others.
+            log.exception("cannot take in the end of pid %d: internal error", process.pid)
 
     async def run(
         self,

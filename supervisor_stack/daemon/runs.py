@@ -18,6 +18,7 @@ from pathlib import Path
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.daemon import capture, oom, private
+from supervisor_stack.daemon.archive import SavedRun
 from supervisor_stack.daemon.members import Clearing, Members, children, descendants
 from supervisor_stack.daemon.process import Process
 from supervisor_stack.daemon.signals import number
@@ -35,8 +36,8 @@ COUNT_EVERY = 1.0
 class Run:
     """One life of a service's main process.
 
-    `spec`: what it was started with. `marks`: where its logs ended when it began. `kernel_kills`: how
-    many processes the kernel had killed for want of memory by then.
+    `spec`: what it was started with. `marks`: where its logs ended when it began. `start`: when its process
+    began. `kernel_kills`: how many processes the kernel had killed for want of memory by then.
     """
 
     def __init__(self, spec: ServiceSpec, number: int, marks: tuple[capture.Mark, ...]) -> None:
@@ -45,18 +46,19 @@ class Run:
         self.number = number
         self.marks = marks
         self.process: Process | None = None
+        self.start = 0
         self.kernel_kills = 0
         self._pipe = -1
 
     @property
     def is_over(self) -> bool:
         """Whether its main process is gone."""
-        return self.process is None or self.process.code is not None
+        return self.process is None or self.process.ended
 
     def ask_kernel(self) -> oom.Finding:
         """Whether the kernel ended its main process for want of memory."""
         process = self.process
-        if process is None or process.code != -signal.SIGKILL or process.was_killed_by_us:
+        if process is None or process.code not in (-signal.SIGKILL, None) or process.was_killed_by_us:
             return oom.Finding()
         return oom.find(process.pid, self.kernel_kills)
 
@@ -138,9 +140,24 @@ class Runs:
     def add(self, run: Run, process: Process) -> None:
         """Its process was made."""
         run.process = process
+        run.start = process.start
         self._runs.setdefault(run.service, {})[run.number] = run
         self.members.enrol(run.service, run.number, process.pid)
         run.kernel_kills = self._count_kernel_kills()
+
+    def adopt(self, run: Run, saved: SavedRun, process: Process) -> None:
+        """An earlier stackd has made its process."""
+        run.process = process
+        run.start, run.kernel_kills = saved.start, saved.kernel_kills
+        self._runs.setdefault(run.service, {})[run.number] = run
+
+    def saved(self, service: str) -> dict[int, SavedRun]:
+        """What the next stackd needs to know of the runs of a service."""
+        return {
+            number: SavedRun(run.process.pid, run.start, tuple(run.marks), run.kernel_kills)
+            for number, run in self._runs.get(service, {}).items()
+            if run.process
+        }
 
     def get(self, service: str, number: int) -> Run | None:
         """The run, as long as its main process is there."""
@@ -161,27 +178,29 @@ class Runs:
         return newest.process.pid if newest and newest.process else 0
 
     def exited(self, run: Run, process: Process) -> None:
-        """Its main process was reaped."""
-        self._runs[run.service].pop(run.number, None)
+        """Its main process is gone."""
+        self._runs.get(run.service, {}).pop(run.number, None)
+        self._post(self.end_of(run, process))
+        run.close()
+        self.members.look_again(run.service)
+        private.remove(run.spec, run.number)
+
+    def end_of(self, run: Run, process: Process) -> ev.Event:
+        """What is to be told of the end of its main process."""
         left = len(self.members.left_by(run.service, run.number))
         if not left and (run.service, run.number) not in self._retiring:
             self.members.forget(run.service, run.number)
         kernel = run.ask_kernel()
-        self._post(
-            ev.ProcessExited(
-                service=run.service,
-                run=run.number,
-                code=process.code or 0,
-                leftovers=left,
-                last_words=capture.last_words(run.marks),
-                out_of_memory=kernel.killed,
-                kernel=kernel.words,
-                changed=process.code != 0 and self._is_changed(run.service),
-            )
+        return ev.ProcessExited(
+            service=run.service,
+            run=run.number,
+            code=process.code,
+            leftovers=left,
+            last_words=capture.last_words(run.marks),
+            out_of_memory=kernel.killed,
+            kernel=kernel.words,
+            changed=process.code != 0 and self._is_changed(run.service),
         )
-        run.close()
-        self.members.look_again(run.service)
-        private.remove(run.spec, run.number)
 
     def _count_kernel_kills(self) -> int:
         """The kernel's count as of now or a moment ago: a thousand services may start at once."""

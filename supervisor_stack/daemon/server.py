@@ -20,7 +20,7 @@ from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.signals import number
-from supervisor_stack.errors import RequestError, StackError
+from supervisor_stack.errors import RefusedError, RequestError, StackError
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,9 @@ class Outlet(Protocol):
 
     def send_notice(self, frames: list[bytes]) -> None:
         """To all subscribers."""
+
+    def leave(self) -> None:
+        """End stackd and leave the services running."""
 
 
 class Operation(msgspec.Struct):
@@ -119,8 +122,24 @@ class Server:
             case messages.Reset():
                 self._engine.request(lambda now: stack.reset(request.services, now))
                 self._reply(identity, messages.Done(id=request.id))
+            case messages.Shutdown(keep_services=True):
+                if stack.is_shutting_down:
+                    raise RefusedError("cannot leave the services running: they are being stopped already")
+                op = self.next_operation()
+                self._reply(identity, messages.Accepted(id=request.id, op=op, services=()))
+                self._reply(identity, messages.Finished(id=request.id, op=op, ok=True, outcomes=()))
+                self._outlet.leave()
             case _:
                 self._operate(identity, request)
+
+    def leave(self) -> None:
+        """Tell those who wait that nobody here will see how it ends."""
+        problem = StackError(
+            "cannot tell how it ends: stackd leaves and the services go on",
+            ("the next stackd goes on with what was begun; see `stackctl status`",),
+        )
+        for operation in self._operations.values():
+            self._reply(operation.identity, codec.failure(problem, operation.request_id))
 
     def _operate(self, identity: bytes, request: messages.AnyRequest) -> None:
         stack = self._stack

@@ -70,7 +70,7 @@ class StatusReader:
             pid=service.pid,
             run=service.run,
             restarts=service.restarts,
-            adopted=False,
+            adopted=service.adopted,
             since=wall(service.since),
             reason=_reason(service),
             next_retry=wall(service.deadline) if service.state is State.BACKOFF else None,

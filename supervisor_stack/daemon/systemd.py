@@ -6,9 +6,11 @@ in the environment of the services: they would speak in stackd's name.
 
 from __future__ import annotations
 
+import array
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import MutableMapping
 from typing import Final, Self
 
@@ -38,11 +40,20 @@ class Systemd:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._status = ""
         self._unsent = ""
+        self._storing: deque[tuple[str, int]] = deque()
+        self.given: dict[str, str] = {}
+        """The variables as they came, for what this process becomes when it executes itself anew."""
 
     @classmethod
     def from_environ(cls, environ: MutableMapping[str, str]) -> Self:
         """Take systemd's variables out of `environ` and make of them what there is to know."""
         given = {name: environ.pop(name, "") for name in VARIABLES}
+        systemd = cls._of(given)
+        systemd.given = {name: value for name, value in given.items() if value}
+        return systemd
+
+    @classmethod
+    def _of(cls, given: dict[str, str]) -> Self:
         address = given["NOTIFY_SOCKET"]
         # sd_notify(3) also knows vsock:CID:PORT, for the inside of a virtual machine's pid 1.
         if not address.startswith(("/", "@")):
@@ -77,9 +88,44 @@ class Systemd:
         """Tell the watchdog that the loop turns."""
         self._send("WATCHDOG=1")
 
+    def store(self, name: str, fd: int) -> None:
+        """Have systemd keep a descriptor until the unit is stopped, also when this process ends.
+
+        It comes back to the next one as a passed descriptor of this name (sd_pid_notify_with_fds(3),
+        FileDescriptorStoreMax= of systemd.service(5)).
+        """
+        # FDPOLL=0: by default systemd drops a pipe when its other end is closed.
+        self._keep(f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0", os.dup(fd) if self._socket else -1)
+
+    def unstore(self, name: str) -> None:
+        """Have systemd close what it keeps under this name."""
+        self._keep(f"FDSTOREREMOVE=1\nFDNAME={name}", -1)
+
+    def _keep(self, message: str, fd: int) -> None:
+        if self._socket is not None:
+            self._storing.append((message, fd))
+            self._store_waiting()
+
+    def _store_waiting(self) -> None:
+        """In their order; what systemd has no room for now goes with whatever is sent next."""
+        while self._socket is not None and self._storing:
+            message, fd = self._storing[0]
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd >= 0 else []
+            try:
+                self._socket.sendmsg([message.encode()], rights, 0, self._address)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._storing.clear()  # nobody is there, and will not be
+                return
+            self._storing.popleft()
+            if fd >= 0:
+                os.close(fd)
+
     def close(self) -> None:
         """Give the socket back; every later call does nothing."""
         if self._socket is not None:
+            self._store_waiting()
             self._socket.close()
             self._socket = None
 
@@ -94,6 +140,7 @@ class Systemd:
     def _send(self, *assignments: str) -> bool:
         if self._socket is None:
             return False
+        self._store_waiting()
         lines = (self._unsent, *assignments) if self._unsent else assignments
         try:
             self._socket.sendto("\n".join(lines).encode(), self._address)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.plan import Plan
@@ -25,14 +27,34 @@ def service(name: str, *requires: str, **keys: Any) -> ServiceSpec:
     return ServiceSpec(name=name, argv=(name,), requires=requires, **keys)
 
 
+def _written_down(record: Service) -> Service:
+    """A record after its way through a file, which cannot hold the test of a configuration."""
+    bare = msgspec.structs.replace(record, spec=msgspec.structs.replace(record.spec, check=None))
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(bare), type=Service)
+
+
+def _found(record: Service, alive: set[int]) -> list[ev.Event]:
+    mains = [(record.run, record.pid)]
+    if record.successor:
+        mains.append((record.successor.run, record.successor.pid))
+    pids = [1000 * index if run in alive else None for index, (run, _) in enumerate(mains, 1)]
+    adopted = ev.Adopted(
+        service=record.name, pid=pids[0], successor_pid=pids[-1] if record.successor else None
+    )
+    gone = [run for run, pid in mains if pid is not None and run not in alive]
+    return [adopted, *(ev.ProcessExited(service=record.name, run=run, code=None) for run in gone)]
+
+
 class History:
     """A stack with a clock. The shell is obedient: what is ordered is only noted."""
 
     def __init__(self, *specs: ServiceSpec, chance: float = 0.0, parallel: bool = False) -> None:
+        self.specs = specs
         self.now = 100.0
         self.stack = Stack(specs, lambda: chance, self.now, parallel)
         self.orders: list[do.Action] = []
         self.finished: dict[int, dict[str, str]] = {}
+        self.archive: dict[str, Service | None] = {}
         self._op = 0
 
     def __getitem__(self, name: str) -> Service:
@@ -61,9 +83,22 @@ class History:
     def apply(self, *specs: ServiceSpec) -> Plan:
         """As by SIGHUP."""
         self._op += 1
+        self.specs = specs
         plan, begun = self.stack.apply(self._op, specs, self.now)
         self._take(begun.actions)
         return plan
+
+    def die(self, **alive: set[int]) -> list[do.Action]:
+        """stackd is killed, and another one goes on with what is written down.
+
+        `alive`: the runs of which the main process is there. The ends of the others are told as unknown.
+        """
+        records = [_written_down(record) for record in self.archive.values() if record]
+        self.stack = Stack((), lambda: 0.0, self.now, self.stack.parallel)
+        self.stack.recall(records)
+        self._op += 1
+        found = [fact for record in records for fact in _found(record, alive.get(record.name, set()))]
+        return self._take(self.stack.apply(self._op, self.specs, self.now, found)[1].actions)
 
     # Facts. Those about processes are of the present run unless `run` says otherwise.
 
@@ -94,7 +129,7 @@ class History:
         self.spawned(name, pid, run=run)
         return self.ready(name, run=run)
 
-    def exited(self, name: str, code: int = 1, **keys: Any) -> list[do.Action]:
+    def exited(self, name: str, code: int | None = 1, **keys: Any) -> list[do.Action]:
         """The main process ended."""
         return self._of_run(ev.ProcessExited, name, code=code, **keys)
 
@@ -113,9 +148,13 @@ class History:
 
     def _take(self, actions: list[do.Action]) -> list[do.Action]:
         for action in actions:
+            if isinstance(action, do.Remember):
+                self.archive[action.service] = action.record
             if isinstance(action, do.Finish):
                 self.finished.setdefault(action.op, {})[action.service] = action.error
-        orders = [action for action in actions if not isinstance(action, (do.Publish, do.Finish))]
+        orders = [
+            action for action in actions if not isinstance(action, (do.Remember, do.Publish, do.Finish))
+        ]
         self.orders += orders
         return orders
 

@@ -19,7 +19,7 @@ NAMES = ("db", "cache", "migrate", "app", "web")
 TRANSIENT = {State.STARTING, State.RELOADING, State.STOPPING, State.KILLING, State.BACKOFF}
 
 names = st.sampled_from(NAMES)
-codes = st.sampled_from((0, 1, 7, -9, -15))
+codes = st.sampled_from((0, 1, 7, -9, -15, None))
 
 
 class AnyHistory(RuleBasedStateMachine):
@@ -114,8 +114,22 @@ class AnyHistory(RuleBasedStateMachine):
             self.history.tell(fact)
         self._obey()
 
+    @rule(made=st.booleans(), lost=st.sets(names))
+    def die(self, made: bool, lost: set[str]) -> None:
+        """stackd is killed; what it was about to make may have been made, and some end while it is away."""
+        if self.history.stack.is_shutting_down:
+            return
+        for order in self.unborn if made else []:
+            self.processes[order.service].add(order.run)
+        self.unborn.clear()
+        self.tests.clear()
+        for name in lost:
+            self.processes[name].clear()
+        self.history.die(**self.processes)
+        self._obey()
+
     @rule(name=names, code=codes, leftovers=st.integers(0, 2))
-    def end(self, name: str, code: int, leftovers: int) -> None:
+    def end(self, name: str, code: int | None, leftovers: int) -> None:
         if self.processes[name]:
             run = self.processes[name].pop()
             changed = code == 1

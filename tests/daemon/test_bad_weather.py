@@ -18,7 +18,7 @@ from tests.stack import RunningStack, is_alive
 SLEEP = "[services.app]\ncommand = ['/bin/sleep', '1000']\n"
 
 
-@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGIO", "SIGPIPE"])
+@pytest.mark.parametrize("name", ["SIGALRM", "SIGVTALRM", "SIGIO", "SIGPIPE"])
 def test_a_signal_that_is_not_for_stackd_ends_nothing(tmp_path: Path, name: str) -> None:
     with RunningStack(tmp_path, SLEEP) as stack:
         stack.until_up()

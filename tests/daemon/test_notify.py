@@ -16,6 +16,7 @@ import pytest
 from supervisor_stack.core.events import BecameReady, Event, StatusReceived
 from supervisor_stack.daemon.notify import DATAGRAMS_AT_ONCE, LARGEST_DATAGRAM, Notifications
 from supervisor_stack.errors import SpawnError
+from tests.daemon.conftest import nothing_kept
 
 # Sends each line of its input, given in hexadecimal, as a datagram, and says when that is done.
 SENDER = """
@@ -61,7 +62,10 @@ class Desk:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.services: list[Service] = []
         self.notifications = Notifications(
-            folder, self.events.put_nowait, lambda service, pid: (service, pid) in self.members
+            folder,
+            self.events.put_nowait,
+            lambda service, pid: (service, pid) in self.members,
+            nothing_kept(),
         )
 
     def start(self, run: int = 1, source: str = SENDER) -> Service:

@@ -9,6 +9,7 @@ import pytest
 
 from supervisor_stack.core.events import BecameReady, Event, StatusReceived
 from supervisor_stack.daemon.notify import Notifications
+from tests.daemon.conftest import nothing_kept
 from tests.servers import free_port, install_mariadb, start_mariadb
 
 DOWN = StatusReceived(service="mysqld", run=1, status="MariaDB server is down")
@@ -21,7 +22,9 @@ def test_mariadb_says_when_it_is_ready_and_asks_for_time_to_stop(
 
     async def story() -> tuple[list[Event], list[Event]]:
         events: asyncio.Queue[Event] = asyncio.Queue()
-        notifications = Notifications(tmp_path / "notify", events.put_nowait, lambda _service, _pid: False)
+        notifications = Notifications(
+            tmp_path / "notify", events.put_nowait, lambda _service, _pid: False, nothing_kept()
+        )
         monkeypatch.setenv("NOTIFY_SOCKET", notifications.open("mysqld"))
         with start_mariadb(tmp_path / "run", datadir, free_port(), wait=False) as mariadb:
             notifications.bind_run("mysqld", 1, mariadb.process.pid)

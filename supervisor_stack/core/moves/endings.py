@@ -28,7 +28,7 @@ def after_exit(service: Service, event: ev.ProcessExited, now: float, chance: fl
     Whatever it left behind goes before the next run, or serves on until that is ready.
     """
     ending = judge(service, event)
-    if event.code in service.spec.wish_exits and service.ready:
+    if service.ready and event.code in service.spec.wish_exits:
         service = msgspec.structs.replace(service, again=True, restarts=service.restarts + 1)
     elif not service.ready:
         service, ending = _fall_back(service, ending, event)
@@ -78,8 +78,10 @@ def after_spawn_failure(service: Service, event: ev.SpawnFailed, now: float, cha
     return settle(msgspec.structs.replace(service, ending=ending), now, chance)
 
 
-def describe_exit(code: int) -> str:
+def describe_exit(code: int | None) -> str:
     """An exit status as people say it: `exit status 1`, `killed by SIGSEGV`."""
+    if code is None:
+        return "ended, exit status unknown (an earlier stackd had started it)"
     if code >= 0:
         return f"exit status {code}"
     return f"killed by SIG{SIGNAL_NAMES[-code]}" if -code in SIGNAL_NAMES else f"killed by signal {-code}"
@@ -112,11 +114,11 @@ def judge(service: Service, event: ev.ProcessExited) -> Ending:
         return Ending(f"{reason}: out of memory (the kernel's OOM killer)", (event.kernel, *excerpt(words)))
     if event.kernel:
         return Ending(f"{reason} ({event.kernel})", excerpt(words))
-    if wish := service.spec.wish_exits.get(event.code):
+    if event.code is not None and (wish := service.spec.wish_exits.get(event.code)):
         return Ending(f"{reason}: {wish}")
     if event.code != 0 and (line := telling_line(words)):
         reason = f"{reason}: {line}"
-    if meaning := service.spec.final_exits.get(event.code):
+    if event.code is not None and (meaning := service.spec.final_exits.get(event.code)):
         return Ending(f"{reason} ({meaning})", excerpt(words), final=True)
     return Ending(reason, excerpt(words), clean=event.code == 0)
 

@@ -24,7 +24,7 @@ from supervisor_stack.core.state import Service, State
 
 def test_reload(service: Service, event: ev.ReloadRequested, now: float, chance: float) -> Step:
     """Somebody asks for it."""
-    return _begin(service, now)
+    return begin(service, now)
 
 
 def follow_change(service: Service, event: ev.FilesChanged, now: float, chance: float) -> Step:
@@ -38,7 +38,7 @@ def follow(service: Service, now: float) -> Step:
         return service, ()
     if service.spec.watch and service.spec.watch.action == "restart":
         return renew(service, now)
-    return _begin(service, now)
+    return begin(service, now)
 
 
 def follow_later(service: Service, event: ev.Event, now: float, chance: float) -> Step:
@@ -92,7 +92,7 @@ def note_unheld(service: Service, event: ev.HoldFailed, now: float, chance: floa
     return keep(service, report=msgspec.structs.replace(service.report, hold=held))
 
 
-def _begin(service: Service, now: float) -> Step:
+def begin(service: Service, now: float) -> Step:
     """Test the changed configuration first; nothing is signalled yet."""
     spec = service.spec
     by_successor = service.copy or (spec.reload and spec.reload.by_successor)
@@ -119,4 +119,4 @@ def _end(service: Service, problem: str, evidence: tuple[str, ...], now: float) 
     ended = run(verdict, now)
     if not service.ready:
         ended = msgspec.structs.replace(ended, ready=False, reason=problem or service.reason)
-    return _begin(ended, now) if service.stale and not service.renew else (ended, ())
+    return begin(ended, now) if service.stale and not service.renew else (ended, ())

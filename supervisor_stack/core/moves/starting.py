@@ -48,6 +48,7 @@ def begin(service: Service, event: ev.DependenciesReady, now: float, chance: flo
         # Why the last run ended stays in sight until this one is ready.
         reason=service.ending.reason if service.ending else "",
         started=now,
+        adopted=False,
     )
     if service.spec.check and service.spec.check.before_start:
         return started, (do.RunCheck(service=service.name, run=number),)

@@ -63,10 +63,15 @@ def renew(service: Service, now: float) -> Step:
         stale=False,
         deadline=now + service.spec.start_timeout,
     )
+    return service, make_successor(service, number)
+
+
+def make_successor(service: Service, number: int) -> tuple[do.Action, ...]:
+    """The first orders of a successor."""
     if service.spec.check and service.spec.check.before_start:
-        return service, (do.RunCheck(service=service.name, run=number),)
+        return (do.RunCheck(service=service.name, run=number),)
     from_files = msgspec.structs.replace(service, copy=None)
-    return service, (*watch_files(service), spawn(from_files, number, beside=True))
+    return (*watch_files(service), spawn(from_files, number, beside=True))
 
 
 # What happens to the successor.
@@ -210,6 +215,7 @@ def _heir(service: Service) -> Service:
         started=successor.started,
         report=successor.report or service.report,
         successor=None,
+        adopted=successor.adopted,
     )
 
 

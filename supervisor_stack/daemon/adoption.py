@@ -1,0 +1,168 @@
+"""Finding again what an earlier stackd has left running.
+
+What was written down says what there should be; the processes say what there is, and they count for
+more. One that was made in the moment in which stackd died is not written down, and the file of a service
+may be damaged: both are found by the marks that every process of a run carries.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from supervisor_stack.core import events as ev
+from supervisor_stack.core.state import DOWN, Service, State
+from supervisor_stack.daemon.archive import Saved, SavedRun
+from supervisor_stack.daemon.capture import Mark
+from supervisor_stack.daemon.perform import Performer
+from supervisor_stack.daemon.process import Process, look
+from supervisor_stack.daemon.runs import Run
+from supervisor_stack.spec import ServiceSpec
+
+log = logging.getLogger(__name__)
+
+
+class Found(NamedTuple):
+    """The services as they were, and what there is of them now."""
+
+    records: tuple[Service, ...]
+    facts: tuple[ev.Event, ...]
+
+
+def adopt(shell: Performer, saved: Iterable[Saved], specs: Mapping[str, ServiceSpec], now: float) -> Found:
+    """Take up all that is there. Raises OSError when no descriptors are left."""
+    leaders = shell.members.leaders()
+    records: list[Service] = []
+    facts: list[ev.Event] = []
+    known = {each.record.name: each for each in saved}
+    for name in sorted(known.keys() | leaders.keys()):
+        record = known[name].service if name in known else _unknown(name, leaders[name], specs.get(name), now)
+        runs = known[name].runs if name in known else {}
+        one = _Adoption(shell, record, runs, leaders.get(name, {}))
+        if name in known:
+            files = {each.address: each.file for each in known[name].held}
+            shell.held.restore(name, files, shell.runs.pids(name))
+        records.append(one.record)
+        facts += one.facts
+    shell.keeper.recall(known)
+    return Found(tuple(records), tuple(facts))
+
+
+class _Adoption:
+    """One service: `record` is made true, and `facts` say what there is."""
+
+    def __init__(
+        self, shell: Performer, record: Service, runs: Mapping[int, SavedRun], leaders: Mapping[int, int]
+    ) -> None:
+        self._shell = shell
+        self._spec = record.spec
+        self._alive: dict[int, Process] = {}
+        self._take_up(runs, leaders)
+        self.record = self._corrected(record)
+        self.facts: list[ev.Event] = [self._adopted(), *self._ended(runs)]
+        shell.checks.recall(record.name, record.report)
+        self._listen()
+
+    def _take_up(self, runs: Mapping[int, SavedRun], leaders: Mapping[int, int]) -> None:
+        for number, saved in runs.items():
+            self._hold(number, saved)
+        for number, pid in leaders.items():
+            if number not in self._alive and (found := look(pid)):
+                self._hold(number, SavedRun(pid, found.start))
+
+    def _hold(self, number: int, saved: SavedRun) -> None:
+        run = self._run(number, saved)
+        shell = self._shell
+        process = shell.processes.adopt(saved.pid, saved.start, lambda process: shell.exited(run, process))
+        # What it has left behind, when it is gone itself, is found by its session as well.
+        shell.members.adopt(self._spec.name, number, saved.pid)
+        if process is not None:
+            self._alive[number] = process
+            shell.runs.adopt(run, saved, process)
+
+    def _run(self, number: int, saved: SavedRun) -> Run:
+        return Run(self._spec, number, tuple(Mark(*mark) for mark in saved.marks))
+
+    def _corrected(self, record: Service) -> Service:
+        """What is there and was not written down."""
+        newest = max(self._alive, default=0)
+        unknown = newest > record.last_run or (record.run in self._alive and record.state in DOWN)
+        if unknown:
+            log.warning("%s: found run %d, of which nothing was written down", record.name, newest)
+            others = tuple({*record.others, record.run} & self._alive.keys() - {newest})
+            state = State.STARTING if record.wanted else State.STOPPING
+            record = msgspec.structs.replace(
+                record, state=state, run=newest, last_run=newest, pid=None, successor=None, others=others
+            )
+        mine = {record.run, record.successor.run if record.successor else 0, *record.others}
+        strangers = tuple(sorted(self._alive.keys() - mine))
+        gone = {number for number in record.others if number not in self._alive and not self._left(number)}
+        others = tuple(number for number in record.others if number not in gone)
+        return msgspec.structs.replace(record, others=(*others, *strangers))
+
+    def _left(self, number: int) -> list[int]:
+        return self._shell.members.left_by(self._spec.name, number)
+
+    def _adopted(self) -> ev.Event:
+        record = self.record
+        successor = self._alive.get(record.successor.run) if record.successor else None
+        present = self._alive.get(record.run)
+        return ev.Adopted(
+            service=record.name,
+            pid=present.pid if present else None,
+            successor_pid=successor.pid if successor else None,
+        )
+
+    def _ended(self, runs: Mapping[int, SavedRun]) -> Iterator[ev.Event]:
+        """Those that were there and are gone; their last words are in the logs."""
+        record = self.record
+        expected = [(record.run, record.pid)]
+        if record.successor:
+            expected.append((record.successor.run, record.successor.pid))
+        for number, pid in expected:
+            if pid is not None and number not in self._alive:
+                saved = runs.get(number, SavedRun(pid, 0))
+                gone = Process(pid, -1, lambda _: None)
+                gone.end(None)
+                run = self._run(number, saved)
+                run.process = gone
+                run.kernel_kills = saved.kernel_kills
+                yield self._shell.runs.end_of(run, gone)
+
+    def _listen(self) -> None:
+        """Hear on what it tells of itself."""
+        spec, present = self._spec, self._alive.get(self.record.run)
+        is_heard = spec.notify or (spec.ready is not None and spec.ready.type == "notify")
+        if present and is_heard:
+            self._shell.notifications.adopt(spec.name, self.record.run, present.pid)
+
+
+def _unknown(name: str, runs: Mapping[int, int], spec: ServiceSpec | None, now: float) -> Service:
+    """A service of which only the processes are known: its newest run has to show that it is ready."""
+    newest = max(runs)
+    log.warning("%s: nothing is written down of it, but run %d is there (pid %d)", name, newest, runs[newest])
+    spec = spec or ServiceSpec(name=name, argv=_command(runs[newest]))
+    others = tuple(sorted(runs.keys() - {newest}))
+    state = State.STARTING
+    return Service(
+        spec=msgspec.structs.replace(spec, check=None),
+        state=state,
+        wanted=True,
+        run=newest,
+        last_run=newest,
+        others=others,
+        since=now,
+        started=now,
+    )
+
+
+def _command(pid: int) -> tuple[str, ...]:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    except OSError:
+        words = []
+    return tuple(word.decode(errors="replace") for word in words) or ("unknown",)

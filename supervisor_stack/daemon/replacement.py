@@ -1,0 +1,93 @@
+"""Becoming another version of stackd without an end in between: the same process, another program.
+
+The children stay our children, so that their exit statuses are still told to us, and descriptors go along.
+The new program is tried first, beside this one: whether its code loads, whether it accepts the
+configuration, and whether it can read what is written down.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import MutableMapping
+from typing import NamedTuple
+
+from supervisor_stack.daemon.fd_store import FdStore
+from supervisor_stack.daemon.process import Processes
+from supervisor_stack.daemon.systemd import Systemd
+from supervisor_stack.errors import OperationError, SpawnError
+
+REHEARSE = "--rehearse"
+"""The option of stackd that tries whether it could take over, and starts nothing."""
+
+TIMEOUT = 30.0
+LAST_LINES = 20
+
+HEARD = frozenset(
+    {
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGTERM,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    }
+)
+"""Signals that would end a program that does not listen yet: they wait while one becomes the other."""
+
+
+class Successor(NamedTuple):
+    """What is executed in the place of this program."""
+
+    argv: tuple[str, ...]
+    environ: dict[str, str]
+
+    def execute(self) -> None:
+        """Never returns. Raises OSError, and then this process can only end: the services go on."""
+        os.execve(self.argv[0], self.argv, self.environ)  # noqa: S606 - no shell is wanted
+
+
+class Replacement:
+    """Tries and prepares the program that takes the place of this one."""
+
+    def __init__(
+        self, processes: Processes, store: FdStore, systemd: Systemd, environ: MutableMapping[str, str]
+    ) -> None:
+        self._processes = processes
+        self._store = store
+        self._systemd = systemd
+        self._environ = environ
+
+    async def rehearse(self) -> Successor:
+        """The program that is installed now, when it can take over. Raises OperationError."""
+        argv = command()
+        trial = (*argv, REHEARSE)
+        try:
+            environ = dict(self._environ)
+            code, out, err = await self._processes.run(trial, TIMEOUT, env=environ, cwd=os.getcwd())
+        except SpawnError as error:
+            raise OperationError(f"cannot replace stackd: {error.message}", error.detail) from None
+        except TimeoutError:
+            told = f"cannot replace stackd: the new one did not load within {TIMEOUT:g} s"
+            raise OperationError(told) from None
+        if code:
+            said = (out + err).strip().splitlines()[-LAST_LINES:]
+            told = f"cannot replace stackd: {' '.join(trial)} exited {code}"
+            raise OperationError(told, tuple(said))
+        environ |= self._systemd.given
+        self._store.hand_over(environ)
+        return Successor(argv, environ)
+
+
+def command() -> tuple[str, ...]:
+    """How this program was started. A script is executed by its path, since that may mean another one now."""
+    script = sys.argv[0]
+    if os.path.isfile(script) and os.access(script, os.X_OK):
+        return (os.path.abspath(script), *sys.argv[1:])
+    return (sys.executable, *sys.orig_argv[1:])
+
+
+def hush() -> None:
+    """From here to the new program no signal is lost, and none ends us."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
