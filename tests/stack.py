@@ -58,6 +58,7 @@ class RunningStack:
         self.env = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)} | (env or {})
         self.process: subprocess.Popen[bytes] | None = None
         self.stderr: int | None = None
+        self.cwd: Path | None = None
         self._client: StackClient | None = None
 
     def attached_to(self, process: subprocess.Popen[bytes]) -> Self:
@@ -73,6 +74,7 @@ class RunningStack:
                     stdout=output,
                     stderr=output if self.stderr is None else self.stderr,
                     env=self.env,
+                    cwd=self.cwd,
                 )
         deadline = time.monotonic() + DEADLINE
         while self._client is None:

@@ -39,6 +39,7 @@ def adopt(shell: Performer, saved: Iterable[Saved], specs: Mapping[str, ServiceS
     records: list[Service] = []
     facts: list[ev.Event] = []
     known = {each.record.name: each for each in saved}
+    shell.keeper.recall(known)
     for name in sorted(known.keys() | leaders.keys()):
         record = known[name].service if name in known else _unknown(name, leaders[name], specs.get(name), now)
         runs = known[name].runs if name in known else {}
@@ -48,7 +49,6 @@ def adopt(shell: Performer, saved: Iterable[Saved], specs: Mapping[str, ServiceS
             shell.held.restore(name, files, shell.runs.pids(name))
         records.append(one.record)
         facts += one.facts
-    shell.keeper.recall(known)
     return Found(tuple(records), tuple(facts))
 
 

@@ -78,7 +78,6 @@ class Archive:
     def __init__(self, runtime_dir: str) -> None:
         self._folder = os.path.join(runtime_dir, "state")
         self._boot = boot_id()
-        self._encoder = msgspec.json.Encoder()
         self._unwritten: dict[str, bytes | None] = {}
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -134,7 +133,7 @@ class Archive:
             runs=runs,
             held=held,
         )
-        self._put(f"{record.name}{SUFFIX}", self._encoder.encode(saved))
+        self._put(f"{record.name}{SUFFIX}", encode(saved))
 
     def remove(self, service: str) -> None:
         """The stack has no such service any more."""
@@ -219,6 +218,19 @@ class Archive:
         finally:
             os.close(fd)
         os.rename(fresh, path)
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """A record as JSON."""
+    return msgspec.json.encode(record, enc_hook=_plain)
+
+
+def _plain(value: object) -> object:
+    """The configuration reads durations, sizes and names into types of their own."""
+    for kind in (float, int, str):
+        if isinstance(value, kind):
+            return kind(value)
+    raise NotImplementedError(f"{type(value)} cannot be written down")
 
 
 def boot_id() -> str:

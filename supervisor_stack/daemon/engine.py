@@ -22,6 +22,13 @@ TURN = 0.005
 die at once must not make the control socket deaf."""
 
 
+STANDSTILL = 1.0
+"""An alarm so many seconds late was not heard in time: stackd was stopped (SIGSTOP), or its machine was."""
+
+GRACE = 2.0
+"""Seconds after a standstill in which no deadline passes: what came in time is to be heard first."""
+
+
 class Engine:
     """Drives a stack on a running asyncio loop. `finished` is called once, when the stack is."""
 
@@ -33,6 +40,8 @@ class Engine:
         self._inbox: deque[Event] = deque()
         self._turning = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
+        self._rung = False
         self._closed = False
 
     def now(self) -> float:
@@ -74,6 +83,9 @@ class Engine:
                 log.exception("cannot handle %s: internal error; its service stays as it was", event)
                 continue
             self._carry_out(actions)
+        if self._rung and not self._inbox:
+            self._rung = False
+            self._wake()
         self._turning = False
         self._arm()
         if self._inbox:
@@ -88,20 +100,28 @@ class Engine:
             except Exception:
                 log.exception("cannot perform %s: internal error", action)
 
+    def _wake(self) -> None:
+        try:
+            self._carry_out(self.stack.wake(self.now()))
+        except Exception:
+            log.exception("cannot handle a deadline: internal error; its service stays as it was")
+
     def _arm(self) -> None:
-        deadline = self.stack.deadline
+        deadline = max(self.stack.deadline, self._not_before)
         if self._alarm is not None:
             if self._alarm.when() == deadline:
                 return
             self._alarm.cancel()
             self._alarm = None
         if deadline != float("inf"):
-            self._alarm = self._loop.call_at(deadline, self._ring)
+            self._alarm = self._loop.call_at(deadline, self._ring, deadline)
 
-    def _ring(self) -> None:
+    def _ring(self, due: float) -> None:
         self._alarm = None
-        try:
-            self._carry_out(self.stack.wake(self.now()))
-        except Exception:
-            log.exception("cannot handle a deadline: internal error; its service stays as it was")
+        late = self.now() - due
+        if late > STANDSTILL:
+            log.warning("stackd stood still for %.0f s; deadlines are put off by %g s", late, GRACE)
+            self._not_before = self.now() + GRACE
+        else:
+            self._rung = True  # what has come in before counts first
         self._schedule()

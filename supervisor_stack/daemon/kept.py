@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from supervisor_stack.daemon.archive import encode
 from supervisor_stack.daemon.conf_files import Content, Disk, FileSet, Recorder, content
 from supervisor_stack.daemon.make_copy import Copier, CopyError, RunBeside, with_copy
 from supervisor_stack.daemon.process import Processes
@@ -187,7 +188,7 @@ class Keeper:
             self._make_folder()
             fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "wb") as file:
-                file.write(msgspec.json.encode(memory))
+                file.write(encode(memory))
             os.replace(f"{path}.new", path)
         except (OSError, CopyError) as error:
             log.warning("%s: cannot write down what is known of its configuration: %s", service, error)

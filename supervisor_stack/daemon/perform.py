@@ -92,7 +92,7 @@ class Performer:
             post,
             self.members,
             spec_of,
-            is_changed=lambda name: self.keeper.differs(spec_of(name)),
+            is_changed=self.keeper.differs,
             cleared=self._write_pid_file,
         )
         self._prober = Prober(post)

@@ -124,7 +124,7 @@ class Runs:
         post: Callable[[ev.Event], None],
         members: Members,
         spec_of: Callable[[str], ServiceSpec],
-        is_changed: Callable[[str], bool],
+        is_changed: Callable[[ServiceSpec], bool],
         cleared: Callable[[str], Awaitable[None]],
     ) -> None:
         self.members = members
@@ -199,7 +199,7 @@ class Runs:
             last_words=capture.last_words(run.marks),
             out_of_memory=kernel.killed,
             kernel=kernel.words,
-            changed=process.code != 0 and self._is_changed(run.service),
+            changed=process.code != 0 and self._is_changed(run.spec),
         )
 
     def _count_kernel_kills(self) -> int:
