@@ -16,6 +16,7 @@ from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.herald import Herald
 from supervisor_stack.daemon.lock import Lock
+from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.daemon.perform import Performer
 from supervisor_stack.daemon.process import Processes
 from supervisor_stack.daemon.reread import Rereader
@@ -52,11 +53,13 @@ class Daemon:
         post = self._engine.post
         self._processes = Processes(loop)
         self._watcher = FileWatcher(post, loop)
+        self._outputs = Outputs(spec.runtime_dir, spec.log_dir)
         self._performer = Performer(
             post,
             lambda name: stack.services[name].spec,
             spec.runtime_dir,
             spec.log_dir,
+            self._outputs,
             self._processes,
             self._watcher,
             self,
@@ -94,6 +97,7 @@ class Daemon:
         self._watcher.close()
         if self._control:
             self._control.close()
+        self._outputs.close()
         self._herald.close()
         log.info("stack %s: everything is down", self._spec.name)
         if problem:
@@ -133,6 +137,8 @@ class Daemon:
 
     def _applied(self, spec: StackSpec) -> None:
         self._spec = spec
+        for service in spec.services:
+            self._outputs.retune(service)
         self._watcher.forget(self._engine.stack.services)
         self._performer.forget(self._engine.stack.services)
         self._herald.tell()

@@ -23,6 +23,7 @@ from supervisor_stack.daemon.lend import Loan, lend
 from supervisor_stack.daemon.listener import AddressInUse
 from supervisor_stack.daemon.members import Members
 from supervisor_stack.daemon.notify import Notifications
+from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.daemon.probe import Prober
 from supervisor_stack.daemon.process import Process, Processes
 from supervisor_stack.daemon.runs import Run, Runs
@@ -65,6 +66,7 @@ class Performer:
         spec_of: Callable[[str], ServiceSpec],
         runtime_dir: str,
         log_dir: str,
+        outputs: Outputs,
         processes: Processes,
         watcher: Watcher,
         audience: Audience,
@@ -74,7 +76,7 @@ class Performer:
         self.held = HeldSockets()
         self._post = post
         self._spec_of = spec_of
-        self._log_dir = log_dir
+        self._outputs = outputs
         self._processes = processes
         self._notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns)
         self._checks = Checks(processes, environ, log_dir)
@@ -85,6 +87,7 @@ class Performer:
             spec_of,
             is_changed=lambda name: self._keeper.differs(spec_of(name)),
             cleared=self._write_pid_file,
+            outputs=outputs,
         )
         self._prober = Prober(post)
         self._watcher = watcher
@@ -121,6 +124,7 @@ class Performer:
     def forget(self, services: Container[str]) -> None:
         """Keep nothing any more for all but these services."""
         self._keeper.forget(services)
+        self._outputs.forget(services)
         self._notifications.forget(services)
 
     # The process.
@@ -174,7 +178,7 @@ class Performer:
         if not action.copy:
             self._keeper.note(spec, action.run, self._checks.report(spec.name))
         own = private.prepare(spec, action.run)
-        output = capture.open_output(spec.log, capture.log_path(self._log_dir, spec.name))
+        output = self._outputs.open(spec, launch.identity(spec))
         try:
             process = self._processes.spawn(
                 (
@@ -209,8 +213,12 @@ class Performer:
             return ""
 
     def _exited(self, run: Run, process: Process) -> None:
-        self._refusals.stop(run.service)
-        self.runs.exited(run, process)
+        def take_in() -> None:
+            self._refusals.stop(run.service)
+            self.runs.exited(run, process)
+
+        # All that an exit leads to comes after the run's last words: its reason is read from the file.
+        self._outputs.drain(run.service, take_in)
 
     def _watch_stop(self, action: do.WatchStop) -> None:
         spec = self._spec_of(action.service)
