@@ -74,9 +74,10 @@ class LogFile:
         limit = max(self.max_bytes, self._put_off)
         if self.size < limit:
             return min(count, limit - self.size)
-        if self.ends_line() or self.size >= limit + LONGEST_LINE:
+        rest = limit + LONGEST_LINE - self.size
+        if rest <= 0 or self.ends_line():
             return 0
-        seen = self._spyglass.look(pipe, count)
+        seen = self._spyglass.look(pipe, min(count, rest))
         return seen.find(b"\n") + 1 or len(seen)
 
     def ends_line(self) -> bool:
@@ -88,7 +89,7 @@ class LogFile:
 
         Where that fails the old one grows on, by as much again until the next try.
         """
-        before = self._found
+        before = os.fstat(self._fd)
         try:
             rotate(os.path.realpath(self.path), self.keep)  # a link to a file stays a link to such a file
         except OSError:
@@ -96,10 +97,9 @@ class LogFile:
             raise
         self._put_off = 0
         self.size = self._open(None).st_size
-        if before is not None:
-            if os.geteuid() == 0:
-                os.fchown(self._fd, before.st_uid, before.st_gid)
-            os.fchmod(self._fd, stat.S_IMODE(before.st_mode))
+        if os.geteuid() == 0:
+            os.fchown(self._fd, before.st_uid, before.st_gid)
+        os.fchmod(self._fd, stat.S_IMODE(before.st_mode))
 
     def take(self, pipe: int, count: int) -> int:
         """Move bytes from the pipe to the end; returns how many. None leaves the pipe before it is here."""

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from supervisor_stack.daemon.launch import Identity
 from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.spec import Log, ServiceSpec
@@ -46,8 +48,9 @@ class Desk:
             self.dropped.append,
         )
 
-    def run(self, *argv: str, service: ServiceSpec | None = None) -> None:
+    def run(self, *argv: str, service: ServiceSpec | None = None, name: str = NAME) -> None:
         """Run a command that prints into the log, to its end."""
+        service = msgspec.structs.replace(service or spec(), name=name)
         with self.start(*argv, service=service) as process:
             pass
         assert process.returncode == 0
