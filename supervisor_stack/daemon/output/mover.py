@@ -31,12 +31,17 @@ QUIET = 10.0
 """Seconds that pass between two reports of the same trouble: a full disk may have room for a few bytes at
 any time."""
 
-REST = 2
-"""Milliseconds of rest after a turn in which little was moved. Waking up for every line would cost more
-than moving it."""
+REST = 0.002
+"""Seconds of rest between two turns, at most. Waking up for every line would cost more than moving it."""
 
-LITTLE = 0.25
-"""Of a pipe; at 500 MB/s it fills up during a rest."""
+SHORT_REST = 0.0001
+"""Seconds; less is not worth it."""
+
+FILL = 0.25
+"""Of a pipe: a rest ends before more than that has come, at the rate of the last turn."""
+
+HALF = 0.5
+"""Of a pipe: whoever fills it so quickly is going to wait for us, so there is no rest."""
 
 
 class Mover:
@@ -55,6 +60,7 @@ class Mover:
         self._orders: deque[Callable[[], None]] = deque()
         self._streams: dict[int, Stream] = {}
         self._retries: dict[int, float] = {}
+        self._last_turn = 0.0
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
         self._thread.start()
@@ -104,15 +110,25 @@ class Mover:
             if self._ended:
                 break
             streams = [stream for fd, _ in ready if (stream := self._streams.get(fd))]
-            fullest = max((self._move(stream) for stream in streams), default=1.0)
+            fullest = max((self._move(stream) for stream in streams), default=0.0)
             self._retry()
-            if fullest < LITTLE:
-                self._resting.poll(REST)
+            if fullest:
+                self._rest(fullest)
         for stream in self._streams.values():
             stream.close()
         self._epoll.close()
         self.spyglass.close()
         os.close(self._bell)
+
+    def _rest(self, fullest: float) -> None:
+        """Let some more come, but not so much that somebody has to wait until there is room."""
+        now = time.monotonic()
+        rest = FILL * (now - self._last_turn) / fullest if fullest < HALF else 0.0
+        self._last_turn = now
+        if rest >= REST:
+            self._resting.poll(REST * 1000)
+        elif rest > SHORT_REST:
+            time.sleep(rest)  # poll(2) knows milliseconds only; orders can wait for so long
 
     def _until_retry(self) -> float | None:
         return max(0.0, min(self._retries.values()) - time.monotonic()) if self._retries else None
@@ -129,8 +145,8 @@ class Mover:
     def _move(self, stream: Stream) -> float:
         """Move a share of it; returns how full its pipe was."""
         if stream.pipe.fd in self._retries:
-            return 1.0
-        return self._attempt(stream, stream.move) / stream.pipe.size
+            return 0.0
+        return self._attempt(stream, stream.move_share) / stream.pipe.size
 
     def _attempt(self, stream: Stream, act: Callable[[], int | None]) -> int:
         try:
