@@ -144,7 +144,10 @@ class LogFile:
         """Somebody may have truncated it after its size was looked up: then it begins with a hole now."""
         if not self.size:
             return
-        start = os.lseek(self._fd, 0, os.SEEK_DATA)
+        try:
+            start = os.lseek(self._fd, 0, os.SEEK_DATA)
+        except OSError:
+            return  # truncated just now; or the file system tells nothing of holes
         if not 0 < start <= self.size or self.size - start > LARGEST_BLOCK:
             return
         found = os.pread(self._fd, self.size - start + moved, start)

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from supervisor_stack.daemon.output.plumbing import Spyglass
+from supervisor_stack.daemon.output.plumbing import Spyglass, waiting
 from supervisor_stack.daemon.output.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -90,8 +90,10 @@ class Mover:
 
     def remove(self, stream: Stream) -> None:
         """Move what is there, and nothing any more after that."""
-        self.drain(stream)
         fd = stream.pipe.fd
+        self._attempt(stream, stream.drain)
+        if not stream.pipe.is_empty() and stream.trouble:
+            log.error("%s: its last %d bytes were lost: %s", stream.name, waiting(fd), stream.trouble)
         if self._retries.pop(fd, None) is None:
             self._epoll.unregister(fd)
         del self._streams[fd]

@@ -83,14 +83,19 @@ class Stream:
     def fail(self, cause: str, now: float, tell: bool) -> None:
         """It cannot be moved on."""
         if not self.trouble:
-            self.is_told = tell
+            self.is_told = False
             self._lost_in_trouble = 0
-            if tell:
-                log.error(
-                    "%s: cannot write %s: %s; what it prints waits, and is lost if that is more than %d KiB",
-                    self.name, self.file.path, cause, self.pipe.size // 1024,
-                )  # fmt: skip
+        tell = tell and not self.trouble
         self.trouble, self.failed_at = cause, now
+        if tell:
+            self._tell()
+
+    def _tell(self) -> None:
+        self.is_told = True
+        log.error(
+            "%s: cannot write %s: %s; what it prints waits, and is lost if that is more than %d KiB",
+            self.name, self.file.path, self.trouble, NEARLY_FULL * self.pipe.size // 1024,
+        )  # fmt: skip
 
     def recover(self) -> None:
         """It is moved on again."""
@@ -108,6 +113,8 @@ class Stream:
         with contextlib.suppress(BlockingIOError):
             seen = self._spyglass.look(self.pipe.fd, CHUNK)
             lost += self._spyglass.throw_away(self.pipe.fd, seen.find(b"\n") + 1 or len(seen))
+        if not self.is_told:
+            self._tell()
         self._lost += lost
         self._lost_in_trouble += lost
 

@@ -17,7 +17,7 @@ from tests.servers import wait_until
 CHATTER = "for n in range(60_000): print(f'{n:06d}', 'x' * 90)"
 """6 MB, and a pipe holds 1."""
 
-LIMIT = "and is lost if that is more than 1024 KiB"
+LIMIT = "and is lost if that is more than 768 KiB"
 
 
 @pytest.fixture
@@ -118,3 +118,14 @@ def test_a_silent_service_whose_log_cannot_be_opened_is_told_of(
     until_told(caplog, f"app: cannot write {desk.log}: Is a directory")
     desk.log.rmdir()
     until_told(caplog, f"app: {desk.log} is written again")
+
+
+def test_what_is_lost_at_the_end_is_told(
+    desk: Desk, small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (small_disk / "filler").write_bytes(bytes(2**20))
+    desk.run("echo", "hello")
+    until_told(caplog, "cannot write")
+    desk.outputs.close()
+
+    assert told(caplog)[-1] == "app: its last 6 bytes were lost: No space left on device"
