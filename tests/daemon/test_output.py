@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from supervisor_stack.control.messages import Start, Stop
 from supervisor_stack.daemon.output.journal import SOCKET
 from tests.servers import wait_until
 from tests.stack import RunningStack
@@ -50,6 +51,20 @@ def test_crashes_by_the_dozen_have_each_its_own_reason(tmp_path: Path) -> None:
         assert detail is not None
         for ended in detail.exits:
             assert ended.reason == f"exit status 1: ValueError: {ended.run}"
+
+
+def test_a_service_that_never_stops_talking_is_stopped_by_force_each_time(tmp_path: Path) -> None:
+    script = "trap '' TERM; sleep 1000 & while :; do echo once more; done"
+    toml = f"[services.app]\ncommand = ['sh', '-c', \"{script}\"]\nstop_timeout = 0.05\n"
+    with RunningStack(tmp_path, toml) as stack:
+        for run in range(1, 11):
+            stack.until_run("app", run)
+            assert stack.operate(Stop(services=("app",))).ok
+            assert stack.descendants() == []
+            assert stack.operate(Start(services=("app",))).ok
+
+        assert set(stack.log("app").splitlines()) == {"once more"}
+    assert "internal error" not in stack.output.read_text()
 
 
 def test_a_changed_limit_counts_without_a_new_run(tmp_path: Path) -> None:

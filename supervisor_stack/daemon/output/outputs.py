@@ -47,7 +47,7 @@ class Outputs:
         self._drop = drop
         self._streams: dict[str, Stream] = {}
         self._mover = Mover()
-        self.is_open = True
+        self._is_open = True
 
     def open(self, spec: ServiceSpec, who: Identity) -> int:
         """A descriptor for the stdout and stderr of a run; the caller closes it. Raises SpawnError.
@@ -174,7 +174,9 @@ class Outputs:
         self._end()
 
     def _end(self) -> None:
-        self.is_open = False
+        if not self._is_open:
+            return
+        self._is_open = False
         self._mover.order(self._mover.end)
         if not self._mover.wait(LAST_CHANCE):
             log.error("output may be lost: the log folder %s does not take it in time", self._log_dir)

@@ -77,7 +77,7 @@ class Stream:
     def drain(self) -> None:
         """Move what is in the pipe now; what comes meanwhile may wait. Raises OSError."""
         there = waiting(self.pipe.fd)
-        while there > 0 and (moved := self.move()):
+        while (there > 0 or self._lost) and (moved := self.move()):
             there -= moved
 
     def fail(self, cause: str, now: float, tell: bool) -> None:

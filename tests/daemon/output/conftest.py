@@ -15,5 +15,4 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     """Outputs, closed in the end."""
     desk = Desk(tmp_path)
     yield desk
-    if desk.outputs.is_open:
-        desk.outputs.close()
+    desk.outputs.close()

@@ -26,8 +26,7 @@ def small_disk(desk: Desk) -> Iterator[Path]:
     assert os.geteuid() == 0, "only root can mount a disk"
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", desk.log_dir], check=True)
     yield desk.log_dir
-    if desk.outputs.is_open:
-        desk.outputs.close()
+    desk.outputs.close()
     subprocess.run(["umount", desk.log_dir], check=True)
 
 
