@@ -59,7 +59,7 @@ class LogFile:
             os.mkdir(os.path.dirname(self.path), 0o755)
             fd = os.open(self.path, flags, 0o640)
         self.close()
-        self._fd, self._found = fd, os.fstat(fd)
+        self._fd, self._found, self._put_off = fd, os.fstat(fd), 0
         self._splices = stat.S_ISREG(self._found.st_mode)
         return self._found
 
@@ -95,7 +95,6 @@ class LogFile:
         except OSError:
             self._put_off = self.size + self.max_bytes
             raise
-        self._put_off = 0
         self.size = self._open(None).st_size
         if os.geteuid() == 0:
             os.fchown(self._fd, before.st_uid, before.st_gid)
