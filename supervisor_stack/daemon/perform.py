@@ -146,7 +146,7 @@ class Performer:
             self._refuse_taken(action, error.address)
         except SpawnError as error:
             who = f" (as {spec.user})" if spec.user else ""
-            self._post(_spawn_failed(action, f"{error}{who}"))
+            self._post(_spawn_failed(action, f"{error}{who}", detail=error.detail))
         except OSError as error:  # no descriptors left, and the like
             self._post(_spawn_failed(action, f"cannot make the process: {error.strerror}"))
         else:
@@ -302,5 +302,7 @@ class Performer:
             self._leaves.start(spec.name, self._checks.reload(spec, action, run.process))
 
 
-def _spawn_failed(action: do.Spawn, reason: str, final: bool = False) -> ev.SpawnFailed:
-    return ev.SpawnFailed(service=action.service, run=action.run, reason=reason, final=final)
+def _spawn_failed(
+    action: do.Spawn, reason: str, final: bool = False, detail: tuple[str, ...] = ()
+) -> ev.SpawnFailed:
+    return ev.SpawnFailed(service=action.service, run=action.run, reason=reason, final=final, detail=detail)

@@ -106,9 +106,11 @@ def test_a_service_that_is_removed_leaves_its_log_and_no_pipe(tmp_path: Path) ->
 def test_the_journal_is_used_where_there_is_one_and_missed_where_not(tmp_path: Path) -> None:
     toml = "[services.app]\ncommand = ['sh', '-c', 'exit 3']\nrestart = 'never'\nlog = {to = 'journal'}\n"
     with RunningStack(tmp_path, toml) as stack:
-        reason = stack.until_state("app", "failed").reason
+        app = stack.until_state("app", "failed")
 
     if Path(SOCKET).exists():
-        assert reason == "exit status 3: its words are in the journal: journalctl -t app"
+        assert app.reason == "exit status 3: its words are in the journal: journalctl -t app"
     else:
-        assert reason == f"cannot log to the journal: {SOCKET}: No such file or directory"
+        assert app.reason == f"cannot log to the journal: {SOCKET}: No such file or directory"
+        assert app.detail is not None
+        assert app.detail.evidence == ('`log.to = "journal"` needs a running systemd-journald; write "file"',)
