@@ -194,9 +194,14 @@ class PrivateSocket(Spec, frozen=True, kw_only=True):
 
 
 class Log(Spec, frozen=True, kw_only=True):
-    """Where stdout and stderr of a service go."""
+    """Where stdout and stderr of a service go.
 
-    to: Literal["file", "inherit", "null"] = "file"
+    Of a file: it is rotated when it has `max_bytes`, 0 for never, and so many old ones are kept.
+    """
+
+    to: Literal["file", "journal", "inherit", "null"] = "file"
+    max_bytes: int = 50 * 1024 * 1024
+    keep: int = 5
 
 
 class Watch(Spec, frozen=True, kw_only=True):

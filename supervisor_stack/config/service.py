@@ -41,7 +41,7 @@ def read_service(name: str, table: ServiceTable, site: Site) -> ServiceSpec | No
     given = table.given()
     kind = KINDS[given.get("kind", COMMAND)]
     draft = Draft(name=name, given=given, kind=kind, site=site)
-    _refuse_unsupported(draft)
+    _check_log(draft)
     _check_task(draft)
     _check_signals(draft)
     process = read_process(draft)
@@ -93,19 +93,12 @@ def _keys(draft: Draft, name: str) -> dict[str, Any]:
     return table.given() if table else {}
 
 
-def _refuse_unsupported(draft: Draft) -> None:
-    """What is promised and not there yet must not look as if it worked."""
+def _check_log(draft: Draft) -> None:
     log = _keys(draft, "log")
-    for key, is_given in (
-        (("log", "max_bytes"), "max_bytes" in log),
-        (("log", "keep"), "keep" in log),
-    ):
-        if is_given:
-            draft.wrong(key, "is not supported yet; remove it")
-    if log.get("to") == "journal":
-        draft.wrong(
-            ("log", "to"), '"journal" is not supported yet; write "inherit", and systemd puts it there'
-        )
+    to = log.get("to", Log().to)
+    for key in ("max_bytes", "keep"):
+        if key in log and to != "file":
+            draft.wrong(("log", key), f'only a file is rotated, and this goes to "{to}"; remove it')
 
 
 def _check_task(draft: Draft) -> None:

@@ -15,8 +15,12 @@ from supervisor_stack.kinds.alive import INTERVAL
 
 MANY = 2**31 - 1
 
+MAX_KEEP = 1000
+"""Old log files; each rotation renames them all."""
+
 _PROBE = spec.ProbeSpec(type="tcp")
 _BACKOFF = spec.Backoff()
+_LOG = spec.Log()
 _START_LIMIT = spec.StartLimit()
 _WATCH = spec.Watch()
 
@@ -202,19 +206,35 @@ class LogTable(Table, frozen=True):
         Annotated[
             Literal["file", "journal", "inherit", "null"],
             key(
-                "`file`: to `NAME.log` in `log_dir`. `inherit`: to where stackd's own go. `null`: nowhere. "
-                "`journal`: not supported yet.",
-                default=spec.Log().to,
-                example="inherit",
+                "`file`: to `NAME.log` in `log_dir`. `journal`: to journald, under the name of the service "
+                "(`journalctl -t NAME`). `inherit`: to where stackd's own go. `null`: nowhere.",
+                default=_LOG.to,
+                example="journal",
             ),
         ]
         | UnsetType
     ) = UNSET
     max_bytes: (
-        Annotated[Size, key("Not supported yet. When to begin a new file.", example="10MiB")] | UnsetType
+        Annotated[
+            Size,
+            key(
+                "Of a file: when it is so large, a new one begins, at the end of a line. 0: never. "
+                f"Default: {_LOG.max_bytes // 2**20} MiB.",
+                example="10MiB",
+            ),
+        ]
+        | UnsetType
     ) = UNSET
     keep: (
-        Annotated[int, Meta(ge=0, le=MANY), key("Not supported yet. How many old files to keep.", example=5)]
+        Annotated[
+            int,
+            Meta(ge=0, le=MAX_KEEP),
+            key(
+                "Of a file: how many old ones stay, as `NAME.log.1` and so on; 1 is the newest.",
+                default=_LOG.keep,
+                example=5,
+            ),
+        ]
         | UnsetType
     ) = UNSET
 

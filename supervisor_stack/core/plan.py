@@ -8,7 +8,7 @@ from typing import NamedTuple
 from supervisor_stack.spec import ServiceSpec
 
 OF_THE_PROCESS = (
-    "argv", "env", "cwd", "user", "group", "umask", "limits", "nice", "oom_score_adj", "log", "type",
+    "argv", "env", "cwd", "user", "group", "umask", "limits", "nice", "oom_score_adj", "type",
     "hold", "fifo", "private", "notify",
 )  # fmt: skip
 """What a process takes over when it is made: a change of these needs a new run. All the rest (probes,
@@ -38,4 +38,7 @@ def compare(old: Mapping[str, ServiceSpec], new: Iterable[ServiceSpec]) -> Plan:
 
 
 def _needs_new_run(old: ServiceSpec, new: ServiceSpec) -> bool:
-    return any(getattr(old, field) != getattr(new, field) for field in OF_THE_PROCESS)
+    # How its log is rotated is between stackd and the file.
+    return old.log.to != new.log.to or any(
+        getattr(old, field) != getattr(new, field) for field in OF_THE_PROCESS
+    )

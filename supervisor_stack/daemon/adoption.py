@@ -17,7 +17,7 @@ import msgspec
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.state import DOWN, Service, State
 from supervisor_stack.daemon.archive import Saved, SavedRun
-from supervisor_stack.daemon.capture import Mark
+from supervisor_stack.daemon.fd_store import name_of
 from supervisor_stack.daemon.perform import Performer
 from supervisor_stack.daemon.process import Process, look
 from supervisor_stack.daemon.runs import Run
@@ -66,6 +66,7 @@ class _Adoption:
         self.facts: list[ev.Event] = [self._adopted(), *self._ended(runs)]
         shell.checks.recall(record.name, record.report)
         self._listen()
+        self._read_output()
 
     def _take_up(self, runs: Mapping[int, SavedRun], leaders: Mapping[int, int]) -> None:
         for number, saved in runs.items():
@@ -85,7 +86,7 @@ class _Adoption:
             shell.runs.adopt(run, saved, process)
 
     def _run(self, number: int, saved: SavedRun) -> Run:
-        return Run(self._spec, number, tuple(Mark(*mark) for mark in saved.marks))
+        return Run(self._spec, number, saved.marks)
 
     def _corrected(self, record: Service) -> Service:
         """What is there and was not written down."""
@@ -139,6 +140,15 @@ class _Adoption:
         is_heard = spec.notify or (spec.ready is not None and spec.ready.type == "notify")
         if present and is_heard:
             self._shell.notifications.adopt(spec.name, self.record.run, present.pid)
+
+    def _read_output(self) -> None:
+        """Move on what it has printed meanwhile."""
+        spec, shell = self._spec, self._shell
+        if spec.log.to == "file":
+            pid = shell.runs.newest_pid(spec.name)
+            fd = shell.store.take(name_of("output", spec.name))
+            if pid or fd is not None:
+                shell.outputs.adopt(spec, pid, fd)
 
 
 def _unknown(name: str, runs: Mapping[int, int], spec: ServiceSpec | None, now: float) -> Service:

@@ -15,6 +15,7 @@ import os
 import msgspec
 
 from supervisor_stack.core.state import NEVER, Service
+from supervisor_stack.daemon.capture import Mark
 from supervisor_stack.daemon.listener import FileId
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import Address
@@ -35,7 +36,7 @@ class SavedRun(msgspec.Struct, frozen=True):
 
     pid: int
     start: int
-    marks: tuple[tuple[str, int], ...] = ()
+    marks: tuple[Mark, ...] = ()
     kernel_kills: int = 0
 
 

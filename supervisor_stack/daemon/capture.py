@@ -1,18 +1,16 @@
-"""What services print: straight into a file, so that no byte depends on stackd being alive or quick.
+"""What runs said: where their logs ended when they began, and what came after that.
 
-The file is opened for appending: it may be truncated by logrotate's copytruncate at any time.
+A log may be truncated, moved aside or removed at any time, by us, by logrotate, or by its service.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
 from collections.abc import Iterable
 from typing import NamedTuple
-
-from supervisor_stack.errors import SpawnError
-from supervisor_stack.spec import Log
 
 LAST_BYTES = 8192
 LAST_LINES = 60
@@ -21,10 +19,11 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Mark(NamedTuple):
-    """A place in a file: what follows was written later."""
+    """A place in a file: what follows was written later. `file`: its inode number, 0 for none yet."""
 
     path: str
     offset: int
+    file: int = 0
 
 
 def log_path(log_dir: str, service: str) -> str:
@@ -32,49 +31,58 @@ def log_path(log_dir: str, service: str) -> str:
     return os.path.join(log_dir, f"{service}.log")
 
 
-def open_output(log: Log, path: str) -> int:
-    """A file descriptor for the stdout and stderr of a run; the caller closes it. Raises SpawnError."""
-    match log.to:
-        case "null":
-            return os.open(os.devnull, os.O_WRONLY)
-        case "inherit":
-            return os.dup(2)
-        case "file":
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            try:
-                # Not blocking for the case that somebody put a FIFO there.
-                fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o640)
-            except OSError as error:
-                raise SpawnError(f"cannot open the log {path}: {error.strerror}") from error
-            os.set_blocking(fd, True)
-            return fd
-
-
 def mark(path: str) -> Mark:
     """The end of a file as it is now."""
     try:
-        return Mark(path, os.stat(path).st_size)
+        found = os.stat(path)
     except OSError:
         return Mark(path, 0)
+    return Mark(path, found.st_size, found.st_ino)
 
 
 def written_since(place: Mark) -> list[str]:
-    """The last lines that came after the mark, without control characters."""
+    """The last lines that came after the mark, without control characters.
+
+    Also those that were moved aside meanwhile, as far as the newest old file has them.
+    """
+    text = _read_end(place.path, place)
+    lines = _clean(text)
+    if len(text) < LAST_BYTES and _was_rotated(place):
+        lines = _clean(_read_end(f"{place.path}.1", place)) + lines
+    return lines[-LAST_LINES:]
+
+
+def _was_rotated(place: Mark) -> bool:
+    """Whether the file of the mark is there under a number: all with a lower one came after it."""
+    for number in itertools.count(1):
+        try:
+            if os.stat(f"{place.path}.{number}").st_ino == place.file:
+                return True
+        except OSError:
+            break
+    return False
+
+
+def _read_end(path: str, place: Mark) -> bytes:
+    """The end of what was written after the mark in a file that may be another one by now."""
     try:
         # A service may own the folder of its logs, and have put a FIFO there, or a link to a file of ours.
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(place.path, flags), "rb") as file:
+        with os.fdopen(os.open(path, flags), "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                return []
-            size = found.st_size
-            start = place.offset if size >= place.offset else 0  # it was truncated meanwhile
-            file.seek(max(start, size - LAST_BYTES))
-            text = file.read(LAST_BYTES).decode("utf-8", "replace")
+                return b""
+            is_same = found.st_ino == place.file and found.st_size >= place.offset  # else truncated, or new
+            start = place.offset if is_same else 0
+            file.seek(max(start, found.st_size - LAST_BYTES))
+            return file.read(LAST_BYTES)
     except OSError:
-        return []
-    lines = (_CONTROL.sub("", line).rstrip() for line in text.splitlines())
-    return [line for line in lines if line][-LAST_LINES:]
+        return b""
+
+
+def _clean(text: bytes) -> list[str]:
+    lines = (_CONTROL.sub("", line).rstrip() for line in text.decode("utf-8", "replace").splitlines())
+    return [line for line in lines if line]
 
 
 def last_words(places: Iterable[Mark]) -> tuple[str, ...]:

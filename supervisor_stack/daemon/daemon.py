@@ -17,9 +17,10 @@ from supervisor_stack.daemon.adoption import adopt
 from supervisor_stack.daemon.archive import Archive
 from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.engine import Engine
-from supervisor_stack.daemon.fd_store import FdStore, handed_over
+from supervisor_stack.daemon.fd_store import FdStore, handed_over, name_of
 from supervisor_stack.daemon.herald import Herald
 from supervisor_stack.daemon.lock import Lock
+from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.daemon.perform import Performer
 from supervisor_stack.daemon.process import Processes
 from supervisor_stack.daemon.replacement import HEARD, Replacement, Successor, hush
@@ -64,11 +65,18 @@ class Daemon:
         post = self._engine.post
         self._processes = Processes(loop)
         self._watcher = FileWatcher(post, loop)
+        self._outputs = Outputs(
+            spec.runtime_dir,
+            spec.log_dir,
+            lambda name, fd: self._store.keep(name_of("output", name), fd),
+            lambda name: self._store.drop(name_of("output", name)),
+        )
         self._performer = Performer(
             post,
             lambda name: stack.services[name].spec,
             spec.runtime_dir,
             spec.log_dir,
+            self._outputs,
             self._processes,
             self._watcher,
             self,
@@ -110,6 +118,10 @@ class Daemon:
         is_over = self._engine.stack.is_finished
         if self._control:
             self._control.close()
+        if is_over:
+            self._outputs.close()
+        else:
+            self._outputs.leave()
         self._watcher.close()
         self._herald.close()
         if is_over:
@@ -173,6 +185,8 @@ class Daemon:
 
     def _applied(self, spec: StackSpec) -> None:
         self._spec = spec
+        for service in spec.services:
+            self._outputs.retune(service)
         self._watcher.forget(self._engine.stack.services)
         self._performer.forget(self._engine.stack.services)
         self._herald.tell()

@@ -26,6 +26,7 @@ from supervisor_stack.daemon.lend import Loan, lend
 from supervisor_stack.daemon.listener import AddressInUse
 from supervisor_stack.daemon.members import Members
 from supervisor_stack.daemon.notify import Notifications
+from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.daemon.probe import Prober
 from supervisor_stack.daemon.process import Process, Processes
 from supervisor_stack.daemon.runs import Run, Runs
@@ -68,6 +69,7 @@ class Performer:
         spec_of: Callable[[str], ServiceSpec],
         runtime_dir: str,
         log_dir: str,
+        outputs: Outputs,
         processes: Processes,
         watcher: Watcher,
         audience: Audience,
@@ -77,13 +79,14 @@ class Performer:
         is_shutting_down: Callable[[], bool],
     ) -> None:
         self.members = Members(processes)
+        self.store = store
         self.held = HeldSockets(store)
         self._archive = archive
         self._is_shutting_down = is_shutting_down
         self._records: dict[str, Service] = {}
         self._post = post
         self._spec_of = spec_of
-        self._log_dir = log_dir
+        self.outputs = outputs
         self.processes = processes
         self.notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns, store)
         self.checks = Checks(processes, environ, log_dir)
@@ -94,6 +97,7 @@ class Performer:
             spec_of,
             is_changed=self.keeper.differs,
             cleared=self._write_pid_file,
+            outputs=outputs,
         )
         self._prober = Prober(post)
         self._watcher = watcher
@@ -144,6 +148,7 @@ class Performer:
     def forget(self, services: Container[str]) -> None:
         """Keep nothing any more for all but these services."""
         self.keeper.forget(services)
+        self.outputs.forget(services)
         self.notifications.forget(services)
 
     # The process.
@@ -165,7 +170,7 @@ class Performer:
             self._refuse_taken(action, error.address)
         except SpawnError as error:
             who = f" (as {spec.user})" if spec.user else ""
-            self._post(_spawn_failed(action, f"{error}{who}"))
+            self._post(_spawn_failed(action, f"{error}{who}", detail=error.detail))
         except OSError as error:  # no descriptors left, and the like
             self._post(_spawn_failed(action, f"cannot make the process: {error.strerror}"))
         else:
@@ -197,7 +202,7 @@ class Performer:
         if not action.copy:
             self.keeper.note(spec, action.run, self.checks.report(spec.name))
         own = private.prepare(spec, action.run)
-        output = capture.open_output(spec.log, capture.log_path(self._log_dir, spec.name))
+        output = self.outputs.open(spec, launch.identity(spec))
         try:
             process = self.processes.spawn(
                 (
@@ -233,8 +238,13 @@ class Performer:
 
     def exited(self, run: Run, process: Process) -> None:
         """The main process of a run is gone."""
-        self._refusals.stop(run.service)
-        self.runs.exited(run, process)
+
+        def take_in() -> None:
+            self._refusals.stop(run.service)
+            self.runs.exited(run, process)
+
+        # All that an exit leads to comes after the run's last words: its reason is read from the file.
+        self.outputs.drain(run.service, take_in)
 
     def _watch_stop(self, action: do.WatchStop) -> None:
         spec = self._spec_of(action.service)
@@ -323,5 +333,7 @@ class Performer:
             self._leaves.start(spec.name, self.checks.reload(spec, action, run.process))
 
 
-def _spawn_failed(action: do.Spawn, reason: str, final: bool = False) -> ev.SpawnFailed:
-    return ev.SpawnFailed(service=action.service, run=action.run, reason=reason, final=final)
+def _spawn_failed(
+    action: do.Spawn, reason: str, final: bool = False, detail: tuple[str, ...] = ()
+) -> ev.SpawnFailed:
+    return ev.SpawnFailed(service=action.service, run=action.run, reason=reason, final=final, detail=detail)

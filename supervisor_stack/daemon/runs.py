@@ -20,6 +20,7 @@ from supervisor_stack.core import events as ev
 from supervisor_stack.daemon import capture, oom, private
 from supervisor_stack.daemon.archive import SavedRun
 from supervisor_stack.daemon.members import Clearing, Members, children, descendants
+from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.daemon.process import Process
 from supervisor_stack.daemon.signals import number
 from supervisor_stack.spec import Fifo, ServiceSpec
@@ -37,7 +38,8 @@ class Run:
     """One life of a service's main process.
 
     `spec`: what it was started with. `marks`: where its logs ended when it began. `start`: when its process
-    began. `kernel_kills`: how many processes the kernel had killed for want of memory by then.
+    began. `kernel_kills`: how many processes the kernel had killed for want of memory by then. `is_over`: its
+    main process is gone, and that was taken in.
     """
 
     def __init__(self, spec: ServiceSpec, number: int, marks: tuple[capture.Mark, ...]) -> None:
@@ -48,12 +50,8 @@ class Run:
         self.process: Process | None = None
         self.start = 0
         self.kernel_kills = 0
+        self.is_over = False
         self._pipe = -1
-
-    @property
-    def is_over(self) -> bool:
-        """Whether its main process is gone."""
-        return self.process is None or self.process.ended
 
     def ask_kernel(self) -> oom.Finding:
         """Whether the kernel ended its main process for want of memory."""
@@ -65,7 +63,7 @@ class Run:
     def ask_to_leave(self, stop_signal: str) -> None:
         """Gracefully if there is a way, and so that also a stopped process hears it."""
         fifo = self.spec.fifo
-        if self.process is None or self.is_over:
+        if self.process is None or self.process.ended:
             return
         is_told = self._pipe >= 0
         if is_told and fifo and fifo.remind:
@@ -126,12 +124,14 @@ class Runs:
         spec_of: Callable[[str], ServiceSpec],
         is_changed: Callable[[ServiceSpec], bool],
         cleared: Callable[[str], Awaitable[None]],
+        outputs: Outputs,
     ) -> None:
         self.members = members
         self._post = post
         self._spec_of = spec_of
         self._is_changed = is_changed
         self._cleared = cleared
+        self._outputs = outputs
         self._kernel_kills = oom.kills()
         self._counted_at = time.monotonic()
         self._runs: dict[str, dict[int, Run]] = {}
@@ -154,7 +154,7 @@ class Runs:
     def saved(self, service: str) -> dict[int, SavedRun]:
         """What the next stackd needs to know of the runs of a service."""
         return {
-            number: SavedRun(run.process.pid, run.start, tuple(run.marks), run.kernel_kills)
+            number: SavedRun(run.process.pid, run.start, run.marks, run.kernel_kills)
             for number, run in self._runs.get(service, {}).items()
             if run.process
         }
@@ -178,7 +178,8 @@ class Runs:
         return newest.process.pid if newest and newest.process else 0
 
     def exited(self, run: Run, process: Process) -> None:
-        """Its main process is gone."""
+        """Its main process is gone, and its last words are where they belong."""
+        run.is_over = True
         self._runs.get(run.service, {}).pop(run.number, None)
         self._post(self.end_of(run, process))
         run.close()
@@ -196,11 +197,15 @@ class Runs:
             run=run.number,
             code=process.code,
             leftovers=left,
-            last_words=capture.last_words(run.marks),
+            last_words=self._last_words(run, process),
             out_of_memory=kernel.killed,
             kernel=kernel.words,
             changed=process.code != 0 and self._is_changed(run.spec),
         )
+
+    def _last_words(self, run: Run, process: Process) -> tuple[str, ...]:
+        words = capture.last_words(run.marks)
+        return words or (self._outputs.whereabouts(run.spec) if process.code != 0 else ())
 
     def _count_kernel_kills(self) -> int:
         """The kernel's count as of now or a moment ago: a thousand services may start at once."""

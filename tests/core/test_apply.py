@@ -6,7 +6,7 @@ import msgspec
 
 from supervisor_stack.core.plan import Plan, compare
 from supervisor_stack.core.state import State
-from supervisor_stack.spec import Backoff, ServiceSpec
+from supervisor_stack.spec import Backoff, Log, ServiceSpec
 from tests.core.histories import History, service
 
 
@@ -86,6 +86,14 @@ def test_a_changed_policy_is_taken_up_without_a_new_run() -> None:
     assert plan.retuned == ("app",)
     assert history.orders == []
     assert history["app"].spec.backoff.initial == 9.0
+
+
+def test_where_a_log_goes_needs_a_new_run_and_how_it_is_rotated_does_not() -> None:
+    history = running()
+
+    assert history.apply(DB, changed(APP, log=Log(max_bytes=1000, keep=1)), WEB).retuned == ("app",)
+    assert history.orders == []
+    assert history.apply(DB, changed(APP, log=Log(to="null")), WEB).changed == ("app",)
 
 
 def test_a_stopped_service_that_changes_stays_stopped() -> None:

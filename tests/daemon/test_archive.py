@@ -13,6 +13,7 @@ import pytest
 
 from supervisor_stack.core.state import NEVER, Copy, ExitRecord, Service, State, Successor
 from supervisor_stack.daemon.archive import Archive, Saved, SavedRun, SavedSocket
+from supervisor_stack.daemon.capture import Mark
 from supervisor_stack.daemon.listener import FileId
 from supervisor_stack.spec import Address, CheckReport, Hold, ProbeSpec
 from tests.core.histories import CHECK, service
@@ -41,7 +42,7 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def write(archive: Archive, record: Service, shutting_down: bool = False) -> None:
-    archive.write(record, {3: SavedRun(11, 77, (("/a.log", 5),))}, (SavedSocket(ADDRESS),), shutting_down)
+    archive.write(record, {3: SavedRun(11, 77, (Mark("/a.log", 5),))}, (SavedSocket(ADDRESS),), shutting_down)
 
 
 def file_of(tmp_path: Path, name: str = "a") -> Path:
@@ -49,7 +50,7 @@ def file_of(tmp_path: Path, name: str = "a") -> Path:
 
 
 def test_what_was_written_is_read(archive: Archive) -> None:
-    runs = {3: SavedRun(11, 77, (("/a.log", 5),), kernel_kills=2)}
+    runs = {3: SavedRun(11, 77, (Mark("/a.log", 5),), kernel_kills=2)}
     held = (SavedSocket(ADDRESS, FileId(1, 2)), SavedSocket(Address(host="::", port=80, dual=True)))
     archive.write(FULL, runs, held, shutting_down=True)
 
