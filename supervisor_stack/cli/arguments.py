@@ -14,6 +14,8 @@ from supervisor_stack.errors import OperationError, RequestError, StackError, Ti
 
 PROGRAM = "stackctl"
 ALL = "all"
+DEFAULT_LINES = 20
+"""Of logs and events."""
 _COMMON = "[-c FILE] [--socket ENDPOINT] [--json] [--no-color]"
 
 
@@ -100,7 +102,9 @@ def _signal(parser: argparse.ArgumentParser) -> None:
 
 
 def _stream(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-n", dest="lines", type=_count, metavar="N", help="begin with the last N")
+    parser.add_argument(
+        "-n", dest="lines", type=_count, metavar="N", help=f"begin with the last N, default: {DEFAULT_LINES}"
+    )
     parser.add_argument("-f", dest="follow", action="store_true", help="go on with what comes")
 
 
