@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from io import FileIO
 from itertools import count
 from pathlib import Path
@@ -48,15 +49,26 @@ def _refuse_other(path: str, found: os.stat_result) -> None:
 def rotated(path: str) -> Iterator[FileIO]:
     """The older files of a log, the newest first: PATH.1, PATH.2, ... as stackd and logrotate name them.
 
-    Those that are compressed are left out, and all behind them. Raises OSError.
+    Whoever gets them closes them. Those that are compressed are left out. Raises OSError.
     """
+    seen: set[tuple[int, int]] = set()
+    was_missing = False
     for number in count(1):
         try:
             file = open_log(f"{path}.{number}")
         except FileNotFoundError:
-            return
-        with file:
-            yield file
+            # While they are renamed, from the oldest on, one number is free.
+            if was_missing:
+                return
+            was_missing = True
+            continue
+        was_missing = False
+        found = os.fstat(file.fileno())
+        if (found.st_dev, found.st_ino) in seen:
+            file.close()  # renamed since it was opened
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        yield file
 
 
 def backwards(file: FileIO, end: int) -> Iterator[bytes]:
@@ -154,18 +166,16 @@ class Tail:
     def _missed(self, last: os.stat_result, new: os.stat_result) -> list[_Part]:
         """Those that had the name between the last one and the new one; none if the last one is not found."""
         missed: list[_Part] = []
-        for number in count(1):
-            try:
-                part = _Part(open_log(f"{self.path}.{number}"))
-            except OSError:
-                break
-            if os.path.samestat(part.stat(), last):
-                part.file.close()
-                return missed[::-1]
-            if os.path.samestat(part.stat(), new):  # renamed just now; it is read in any case
-                part.file.close()
-                continue
-            missed.append(part)
+        with suppress(OSError):
+            for file in rotated(self.path):
+                part = _Part(file)
+                if os.path.samestat(part.stat(), last):
+                    file.close()
+                    return missed[::-1]
+                if os.path.samestat(part.stat(), new):  # renamed just now; it is read in any case
+                    file.close()
+                else:
+                    missed.append(part)
         for part in missed:
             part.file.close()
         return []

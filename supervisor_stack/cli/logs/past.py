@@ -68,9 +68,10 @@ def history(path: str, file: FileIO, end: int, complain: Callable[[OSError], Non
     yield from newest_first(backwards(file, end), newest.st_mtime, clock)
     try:
         for older in rotated(path):
-            found = os.fstat(older.fileno())
-            if not os.path.samestat(found, newest):  # it was renamed after it had been opened
-                yield from newest_first(backwards(older, found.st_size), found.st_mtime, clock)
+            with older:
+                found = os.fstat(older.fileno())
+                if not os.path.samestat(found, newest):  # it was renamed after it had been opened
+                    yield from newest_first(backwards(older, found.st_size), found.st_mtime, clock)
     except OSError as error:
         complain(error)
 

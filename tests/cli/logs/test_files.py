@@ -108,12 +108,31 @@ def test_what_keeps_nothing_is_not_opened(tmp_path: Path) -> None:
         open_log(str(tmp_path))
 
 
-def test_older_files_come_by_their_numbers_up_to_the_first_that_is_missing(log: Path) -> None:
-    for number in (1, 2, 4):
+def older(log: Path) -> Iterator[bytes]:
+    for file in rotated(str(log)):
+        with file:
+            yield file.read()
+
+
+def test_older_files_come_by_their_numbers(log: Path) -> None:
+    for number in (1, 2):
         Path(f"{log}.{number}").write_text(f"{number}\n")
     Path(f"{log}.3.gz").write_bytes(b"\x1f\x8b")
 
-    assert [file.read() for file in rotated(str(log))] == [b"1\n", b"2\n"]
+    assert list(older(log)) == [b"1\n", b"2\n"]
+
+
+def test_older_files_that_are_being_renamed_come_once_each(log: Path) -> None:
+    for number in (1, 2, 3):
+        Path(f"{log}.{number}").write_text(f"{number}\n")
+
+    found = older(log)
+    begun = [next(found)]
+    for number in (3, 2, 1):  # and what is to be the first is not there yet
+        Path(f"{log}.{number}").rename(f"{log}.{number + 1}")
+
+    assert [*begun, *found] == [b"1\n", b"2\n", b"3\n"]
+    assert list(older(log)) == [b"1\n", b"2\n", b"3\n"]
 
 
 def test_what_is_added_comes_in_whole_lines(log: Path, tail: Tail) -> None:
