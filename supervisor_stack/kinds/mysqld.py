@@ -63,7 +63,7 @@ def learn(given: Given) -> Facts:
         ),
         preconditions=tuple(_initialised(given, conf)),
         logs=tuple(_logs(conf)),
-        access_logs=tuple(_access_logs(conf)),
+        access_logs=tuple(dict.fromkeys(_access_logs(conf))),
         problems=(*conf.problems, *_problems(given, conf, ready), *map(_left_out, left_out)),
     )
 

@@ -28,6 +28,14 @@ class Source(NamedTuple):
 def find(options: Options) -> list[Source]:
     """The logs of the services, from stackd, or, when there is none, from the configuration."""
     names = tuple(options.services)
+    sources = _known(names, options)
+    for name in names:
+        if not any(source.service == name for source in sources):
+            tell(f"{name} has no log that could be shown; its output goes where its `log` says")
+    return sources
+
+
+def _known(names: tuple[str, ...], options: Options) -> list[Source]:
     try:
         with connect(options) as client:
             found = client.request(Status(services=names, detail=True)).services

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from functools import partial
 from io import FileIO
-from typing import TYPE_CHECKING
 
 from supervisor_stack.cli.arguments import DEFAULT_LINES, Options
 from supervisor_stack.cli.logs.files import Tail, open_log
@@ -15,9 +14,6 @@ from supervisor_stack.cli.logs.past import Line, history, last
 from supervisor_stack.cli.logs.show import Printer
 from supervisor_stack.cli.logs.sources import Source, find
 from supervisor_stack.errors import StackError
-
-if TYPE_CHECKING:
-    from supervisor_stack.cli.logs.journal import Journal
 
 Lines = Iterator[tuple[Source, Line]]
 
@@ -45,9 +41,18 @@ def logs(options: Options) -> int:
             else:
                 past += [_past(source, *begun, printer)] if begun else []
         of_journal = {source.service: source for source in sources if not _is_file(source)}
-        journal = _journal(of_journal, stack) if of_journal else None
-        if journal:
-            past.append(_entries(journal, of_journal, count, printer))
+        journal = None
+        if of_journal:
+            from supervisor_stack.cli.logs.journal import Journal
+
+            try:
+                journal = stack.enter_context(closing(Journal(tuple(of_journal))))
+                entries = reversed(journal.last(count))
+            except StackError as error:
+                journal = None
+                printer.fail(error)
+            else:
+                past.append((of_journal[name], line) for name, line in entries)
         shown = last(past, count)
         printer.show(shown)
         if options.follow:
@@ -66,18 +71,3 @@ def _is_file(source: Source) -> bool:
 def _past(source: Source, file: FileIO, end: int, printer: Printer) -> Lines:
     complain = partial(printer.complain, source)
     return ((source, line) for line in history(source.path, file, end, complain))
-
-
-def _journal(of_journal: dict[str, Source], stack: ExitStack) -> Journal:
-    from supervisor_stack.cli.logs.journal import Journal
-
-    return stack.enter_context(closing(Journal(tuple(of_journal))))
-
-
-def _entries(journal: Journal, of_journal: dict[str, Source], count: int, printer: Printer) -> Lines:
-    try:
-        entries = journal.last(count)
-    except StackError as error:
-        printer.fail(error)
-        return iter(())
-    return ((of_journal[name], line) for name, line in reversed(entries))

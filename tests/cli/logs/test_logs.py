@@ -209,6 +209,14 @@ def test_without_stackd_the_configuration_tells_where_logs_are(tmp_path: Path) -
     assert ran == (0, "good night\n", f"stackd is not running; these are the log files by {file}\n")
 
 
+def test_a_service_without_a_log_is_named(tmp_path: Path) -> None:
+    ran = stackctl("-c", configured(tmp_path), "logs", "quiet", "sleep")
+
+    assert (ran.code, ran.out) == (0, "good night\n")
+    remark = "quiet has no log that could be shown; its output goes where its `log` says"
+    assert ran.err.splitlines()[1:] == [remark]
+
+
 def test_without_stackd_the_files_of_nginx_tell_where_its_logs_are(tmp_path: Path) -> None:
     conf = tmp_path / "nginx.conf"
     conf.write_text(f"events {{}} error_log {tmp_path}/error.log; http {{ include sites/*; }}")
