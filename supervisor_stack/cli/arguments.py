@@ -130,7 +130,7 @@ VERBS = {
     "reload": Verb(f"{_OPERATION} {_ALL}", "have services take up their changed configuration", _several),
     "logs": Verb(
         "[-f] [-n N] [SERVICE…]",
-        "what services print and their own log files, in one order of time",
+        "what services print and log, in one order of time",
         _logs,
         _QUERY,
     ),

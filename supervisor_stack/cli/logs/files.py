@@ -141,6 +141,11 @@ class Tail:
         return any(part.is_behind for part in self._parts)
 
     @property
+    def written(self) -> float:
+        """When the present file was changed last, in seconds since the epoch."""
+        return self._parts[-1].stat().st_mtime
+
+    @property
     def files(self) -> list[int]:
         """The descriptors of what is being read."""
         return [part.file.fileno() for part in self._parts]

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from time import sleep
-from time import time as now
 from typing import Never
 
 from supervisor_stack.cli.logs.changes import Changes
@@ -37,10 +36,15 @@ class Followed:
 
     def more(self) -> Iterator[tuple[Source, Line]]:
         """What was added since the last look. Raises OSError."""
-        for text in self.tail.more():
+        texts = list(self.tail.more())
+        if texts and not self.tail.is_behind:
+            # The last line is as old as the file, which tells whether the log is in our zone.
+            last = self._clock.time_of(texts[-1])
+            if last is not None:
+                self._clock.settled(last, self.tail.written)
+        for text in texts:
             time = self._clock.time_of(text)
-            if time is not None:
-                self._time = self._clock.settled(time, now())
+            self._time = self._time if time is None else time
             yield self.source, Line(self._time or 0.0, self._time, text)
 
 

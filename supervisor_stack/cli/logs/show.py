@@ -78,7 +78,7 @@ def _rfc3339(time: float) -> str:
 
 
 def _prefixes(sources: Sequence[Source], colorful: bool) -> dict[Source, bytes]:
-    """`nginx error  | `; nothing where there is only one log. A color for each service."""
+    """`nginx error  | `; nothing where there is only one log. A colour for each service."""
     if len(sources) == 1:
         return {sources[0]: b""}
     width = max((len(source.label) for source in sources), default=0)

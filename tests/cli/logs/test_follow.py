@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,18 @@ def test_json_lines_follow_with_the_time_of_the_line_that_they_belong_to(peer: P
     assert json.loads(line) == {
         "service": "db", "file": str(logs.db), "time": "2026-11-26T12:00:06.000Z", "line": "  more of it",
     }  # fmt: skip
+
+
+def test_a_log_in_another_zone_is_noticed(peer: Peer, logs: Logs) -> None:
+    """Django with TIME_ZONE = "UTC" on a server in Berlin."""
+    now = datetime.now(UTC)
+    words = ("--socket", peer.endpoint, "logs", "db", "-f", "-n", "1", "--json")
+    with following(*words, TZ="Europe/Berlin") as process:
+        lines(process, 1)
+        append(logs.db, f"{now:%Y-%m-%d %H:%M:%S},000 INFO app: hello\n")
+        (line,) = lines(process, 1)
+
+    assert json.loads(line)["time"] == f"{now:%Y-%m-%dT%H:%M:%S}.000Z"
 
 
 def test_a_flood_arrives_whole(peer: Peer, logs: Logs) -> None:

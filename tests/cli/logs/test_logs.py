@@ -145,7 +145,7 @@ def test_files_of_the_same_name_have_their_folders_with_them(peer: Peer, shop: S
 
 
 @pytest.mark.usefixtures("logs")
-def test_on_a_terminal_each_service_has_a_color(peer: Peer) -> None:
+def test_on_a_terminal_each_service_has_a_colour(peer: Peer) -> None:
     ran = stackctl_on_terminal("--socket", peer.endpoint, "logs", "-n", "3")
 
     assert ran.out == (
@@ -161,7 +161,7 @@ def test_on_a_terminal_each_service_has_a_color(peer: Peer) -> None:
     ids=["--no-color", "NO_COLOR", "TERM=dumb"],
 )
 @pytest.mark.usefixtures("logs")
-def test_colors_can_be_refused(peer: Peer, words: tuple[str, ...], changes: dict[str, str]) -> None:
+def test_colours_can_be_refused(peer: Peer, words: tuple[str, ...], changes: dict[str, str]) -> None:
     ran = stackctl_on_terminal("--socket", peer.endpoint, "logs", *words, changes=changes)
 
     assert ran.out == stackctl("--socket", peer.endpoint, "logs").out
