@@ -90,6 +90,10 @@ def test_the_file_behind_a_link_is_followed_across_its_rotation(
     logs.db.symlink_to(real)
     with following("--socket", peer.endpoint, "logs", "db", "-f") as process:
         assert lines(process, 1) == ["a\n"]
+        # The first may be found by a look of before it waited, and still wake it.
+        for text in ("one\n", "two\n"):
+            append(real, text)
+            assert lines(process, 1) == [text]
 
         real.rename(f"{real}.1")
         real.write_text("b\n")
