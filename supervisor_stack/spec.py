@@ -95,8 +95,9 @@ class Precondition(Spec, frozen=True, kw_only=True):
 class CheckReport(Spec, frozen=True, kw_only=True):
     """What a service's own configuration test told about its configuration.
 
-    `hold`: those of `addresses` that stackd can hold for it. `problems`: what the service accepts and
-    stackd cannot work with. `pid_file`: where the main process writes its number, empty for nowhere.
+    `hold`: those of `addresses` that stackd can hold for it. `logs`, `access_logs`: as in ServiceSpec.
+    `problems`: what the service accepts and stackd cannot work with. `pid_file`: where the main process
+    writes its number, empty for nowhere.
     """
 
     files: tuple[str, ...] = ()
@@ -104,6 +105,7 @@ class CheckReport(Spec, frozen=True, kw_only=True):
     addresses: tuple[Address, ...] = ()
     hold: tuple[Address, ...] = ()
     logs: tuple[str, ...] = ()
+    access_logs: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     pid_file: str = ""
 
@@ -221,8 +223,9 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
     signal. `fifo`: asked to stop by this first, where there is one. `private`: where a run is asked by
     itself. `final_exits`, `wish_exits`: exit statuses that no restart cures, and those by which it asks
     for one. `notify`: give it a notify socket also when its ready probe is another. `parent_variable`:
-    where in its environment it looks for the number of its parent. `copy`: how a copy of its
-    configuration is made that stands in for files that are broken; empty for not at all.
+    where in its environment it looks for the number of its parent. `logs`: the files to which it writes what
+    it has to say by itself; `access_logs`: those to which it writes what its clients ask. `copy`: how a copy
+    of its configuration is made that stands in for files that are broken; empty for not at all.
     """
 
     name: str
@@ -262,6 +265,7 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
     final_exits: dict[int, str] = {}
     wish_exits: dict[int, str] = {}
     logs: tuple[str, ...] = ()
+    access_logs: tuple[str, ...] = ()
     log: Log = Log()
     env: dict[str, str] = {}
     cwd: str = "/"

@@ -14,6 +14,8 @@ from supervisor_stack.errors import OperationError, RequestError, StackError, Ti
 
 PROGRAM = "stackctl"
 ALL = "all"
+DEFAULT_LINES = 20
+"""Of logs and events."""
 _COMMON = "[-c FILE] [--socket ENDPOINT] [--json] [--no-color]"
 
 
@@ -109,14 +111,15 @@ def _signal(parser: argparse.ArgumentParser) -> None:
     _one(parser)
 
 
-def _stream(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-n", dest="lines", type=_count, metavar="N", help="begin with the last N")
-    parser.add_argument("-f", dest="follow", action="store_true", help="go on with what comes")
+def _stream(parser: argparse.ArgumentParser, of_what: str = "") -> None:
+    last = f"begin with the last N{of_what}, default: {DEFAULT_LINES}"
+    parser.add_argument("-n", dest="lines", type=_count, metavar="N", help=last)
+    parser.add_argument("-f", dest="follow", action="store_true", help="go on with what comes, until Ctrl-C")
 
 
 def _logs(parser: argparse.ArgumentParser) -> None:
     _some(parser)
-    _stream(parser)
+    _stream(parser, " lines of all logs together")
 
 
 def _wait(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +138,12 @@ VERBS = {
     "stop": Verb(f"[--cascade] {_OPERATION} {_ALL}", "stop services", _cascading),
     "restart": Verb(f"[--cascade] [--hard] {_OPERATION} {_ALL}", "a new run of services", _restart),
     "reload": Verb(f"{_OPERATION} {_ALL}", "have services take up their changed configuration", _several),
-    "logs": Verb("[-f] [-n N] [SERVICE…]", "what services printed, and their own log files", _logs, _QUERY),
+    "logs": Verb(
+        "[-f] [-n N] [SERVICE…]",
+        "what services print and log, in one order of time",
+        _logs,
+        _QUERY,
+    ),
     "events": Verb("[-f] [-n N]", "what happened to services", _stream, _QUERY),
     "check": Verb("", "judge the configuration, and have each service test its own", _nothing),
     "is-active": Verb("SERVICE", "print the state; exit 0 when active, 3 when not", _one, _QUERY),

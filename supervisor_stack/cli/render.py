@@ -5,6 +5,7 @@ A table is columns and rows; whoever prints it decides between plain lines and r
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ Tone = Literal["good", "busy", "bad", "idle"]
 GAP = "  "
 _GLYPHS: dict[Tone, str] = {"good": "●", "busy": "◌", "bad": "✗", "idle": "○"}
 _ASCII_GLYPHS: dict[Tone, str] = {"good": "*", "busy": "~", "bad": "!", "idle": "-"}
+
+# What moves the cursor, rings the bell or writes over what was shown before; not the tabulator.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 class Column(NamedTuple):
@@ -143,6 +147,7 @@ def _facts(service: ServiceStatus, now: datetime) -> Iterator[tuple[str, str]]:
     yield "Needed by", ", ".join(detail.needed_by)
     yield "Watches", ", ".join(detail.watching)
     yield "Logs", ", ".join(log_files(detail))
+    yield "Output", f"goes to {detail.log_to}" if detail.log_to not in ("", "file") else ""
 
 
 def _history(detail: Detail, now: datetime) -> Iterator[str]:
@@ -164,6 +169,11 @@ def _history(detail: Detail, now: datetime) -> Iterator[str]:
 def log_files(detail: Detail) -> list[str]:
     """The log files of a service: first what it printed."""
     return [path for path in dict.fromkeys((detail.log, *detail.logs)) if path]
+
+
+def visible(text: bytes) -> str:
+    """Text of a log that a terminal only shows: visitors choose what stands there."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.decode(errors="replace"))
 
 
 def event_lines(notice: Notice) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from itertools import islice
 
 from supervisor_stack.cli import render
+from supervisor_stack.cli.logs.files import backwards, open_log
 from supervisor_stack.cli.output import say
-from supervisor_stack.cli.tail import last_lines
 from supervisor_stack.control.messages import Detail, ServiceStatus, StatusReply
 
 _LOG_LINES = 10
@@ -42,10 +44,12 @@ def say_details(services: Sequence[ServiceStatus]) -> None:
 
 def _say_log(path: str) -> None:
     try:
-        lines = last_lines(path, _LOG_LINES)
+        with open_log(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            lines = list(islice(backwards(file, size), _LOG_LINES))[::-1]
     except OSError as error:
         say(f"{path}: {error.strerror}")
         return
     say(f"{path}:" if lines else f"{path}: empty")
     for line in lines:
-        say("    " + line.decode(errors="replace"))
+        say("    " + render.visible(line))

@@ -57,11 +57,11 @@ def _verb(name: str) -> Callable[[Options], int]:
 
             return operate
         case "logs":
-            from supervisor_stack.cli.follow import logs
+            from supervisor_stack.cli.logs.verb import logs
 
             return logs
         case "events":
-            from supervisor_stack.cli.follow import events
+            from supervisor_stack.cli.events import events
 
             return events
         case "check":

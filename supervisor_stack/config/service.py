@@ -78,6 +78,7 @@ def read_service(name: str, table: ServiceTable, site: Site) -> ServiceSpec | No
         addresses=facts.addresses,
         preconditions=facts.preconditions,
         logs=facts.logs,
+        access_logs=facts.access_logs,
         log=Log() if draft.is_wrong("log") else Log(**_keys(draft, "log")),
         env=process.env,
         cwd=process.cwd,

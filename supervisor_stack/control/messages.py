@@ -135,12 +135,14 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
     """What `stackctl status SERVICE` tells beyond the line of the table.
 
-    `held`: the listening sockets that stackd holds for it. `kept`: when its configuration was copied
-    last, in local time. `other_runs`: older runs of which processes are still there.
+    `log_to`: where its output goes, as in the configuration; `log`: the file, where it is one. `logs`: the
+    files that it writes by itself. `held`: the listening sockets that stackd holds for it. `kept`: when its
+    configuration was copied last, in local time. `other_runs`: older runs of which processes are still there.
     """
 
     command: tuple[str, ...] = ()
     config: str = ""
+    log_to: str = ""
     log: str = ""
     logs: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()

@@ -99,10 +99,8 @@ class Checks:
 
     def logs(self, spec: ServiceSpec) -> tuple[str, ...]:
         """What stackd keeps of its output, and the logs that it writes by itself; none of its visitors."""
-        report = self._reports.get(spec.name)
-        logs = (*spec.logs, *(report.logs if report else ()))
-        own = (path for path in logs if "access" not in os.path.basename(path))
-        return (capture.log_path(self._log_dir, spec.name), *own)
+        told = self._reports.get(spec.name) or spec
+        return (capture.log_path(self._log_dir, spec.name), *told.logs)
 
     def recall(self, service: str, report: CheckReport | None) -> None:
         """What an earlier stackd was told by the configuration test of a service."""

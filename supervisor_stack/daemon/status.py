@@ -84,12 +84,13 @@ class StatusReader:
 
     def _detail(self, service: Service, tree: tuple[messages.Process, ...]) -> messages.Detail:
         spec = service.spec
-        logs = service.report.logs if service.report else spec.logs
+        told = service.report or spec
         return messages.Detail(
             command=spec.argv,
             config=spec.config,
+            log_to=spec.log.to,
             log=capture.log_path(self._spec.log_dir, spec.name) if spec.log.to == "file" else "",
-            logs=logs,
+            logs=(*told.logs, *told.access_logs),
             addresses=tuple(map(str, service.addresses)),
             held=tuple(map(str, self._held(spec.name))),
             kept=service.kept,

@@ -68,6 +68,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What was learnt from the service's own configuration.
 
     `no_hold`: why no socket can be held for it, where that is not so for all services of its kind.
+    `logs`, `access_logs`: as in ServiceSpec.
     """
 
     argv: tuple[str, ...]
@@ -81,6 +82,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     check: Check | None = None
     preconditions: tuple[Precondition, ...] = ()
     logs: tuple[str, ...] = ()
+    access_logs: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 

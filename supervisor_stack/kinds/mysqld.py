@@ -63,6 +63,7 @@ def learn(given: Given) -> Facts:
         ),
         preconditions=tuple(_initialised(given, conf)),
         logs=tuple(_logs(conf)),
+        access_logs=tuple(dict.fromkeys(_access_logs(conf))),
         problems=(*conf.problems, *_problems(given, conf, ready), *map(_left_out, left_out)),
     )
 
@@ -162,6 +163,23 @@ def _logs(conf: CnfReader) -> Iterator[str]:
     named = path if posixpath.splitext(path)[1] else f"{path}.err"
     if absolute := _in_datadir(conf, named):
         yield absolute
+
+
+def _access_logs(conf: CnfReader) -> Iterator[str]:
+    """Statements of clients: all of them, and those that take long."""
+    # A file that is not named is named after the host, as log-error without a value. `log-output` is a list
+    # of FILE, TABLE and NONE.
+    if "FILE" not in conf.value("log-output", "FILE").upper().split(","):
+        return
+    for switch, names in (
+        ("general-log", ("general-log-file",)),
+        # MariaDB calls them log-slow-query and log-slow-query-file as well, since 10.11.
+        ("slow-query-log", ("slow-query-log-file", "log-slow-query-file")),
+        ("log-slow-query", ("slow-query-log-file", "log-slow-query-file")),
+    ):
+        path = next(filter(None, map(conf.value, names)), "")
+        if conf.is_on(switch) and path and (absolute := _in_datadir(conf, path)):
+            yield absolute
 
 
 def _in_datadir(conf: CnfReader, path: str) -> str:

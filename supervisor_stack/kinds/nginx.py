@@ -7,7 +7,7 @@ import re
 
 from supervisor_stack.kinds.alive import alive
 from supervisor_stack.kinds.base import Facts, Given, Kind
-from supervisor_stack.kinds.nginx_dump import DumpReader
+from supervisor_stack.kinds.nginx_dump import DumpReader, assembled
 from supervisor_stack.kinds.nginx_syntax import Directive, parse
 from supervisor_stack.spec import Check, Hold, ProbeSpec, Reload
 
@@ -29,6 +29,8 @@ def learn(given: Given) -> Facts:
         default_port=80 if given.as_root else 8000,
         hold=given.hold,
     )
+    # Until nginx has been asked, its files tell.
+    told = reader(assembled(given.files, given.config))
     return Facts(
         argv=(given.binary, "-c", given.config, *given.args),
         # Any HTTP answer counts, also the 400 of a TLS port that is asked in plain HTTP. TRACE, because
@@ -51,6 +53,8 @@ def learn(given: Given) -> Facts:
             evidence=complaints,
         ),
         hold=None if given.hold == () else _hold(given),
+        logs=told.logs,
+        access_logs=told.access_logs,
         problems=_problems(given),
     )
 

@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
+from supervisor_stack.kinds.base import Files
 from supervisor_stack.kinds.nginx_listen import REUSEPORT, Listener, listeners, obstacle
 from supervisor_stack.kinds.nginx_syntax import Directive, parse
 from supervisor_stack.spec import Address, CheckReport, Spec
@@ -50,12 +51,15 @@ class DumpReader(Spec, frozen=True, kw_only=True):
         top = tuple(tree.expanded(tree.parsed(tree.main)))
         certificates = (posixpath.join(tree.folder, path) for path in _certificates(top))
         sockets = listeners(top, self.cwd, self.default_port)
+        errors = _distinct(self._logs(top, "error_log"))
+        accesses = _distinct(self._logs(top, "access_log"))
         return CheckReport(
             files=_distinct((*texts, *certificates)),
             globs=_distinct(tree.globs),
             addresses=tuple(each.address for each in sockets),
             hold=tuple(each.address for each in sockets if not each.obstacle and self._is_wanted(each)),
-            logs=_distinct(self._logs(top)),
+            logs=tuple(log for log in errors if log not in accesses),
+            access_logs=accesses,
             problems=_distinct(self._problems(tree, sockets)),
             pid_file=self._pid_file(top),
         )
@@ -85,9 +89,9 @@ class DumpReader(Spec, frozen=True, kw_only=True):
         path = next((each.args[0] for each in top if each.name == "pid" and each.args), "")
         return posixpath.join(self.prefix, path) if path.startswith("/") or (path and self.prefix) else ""
 
-    def _logs(self, top: Iterable[Directive]) -> Iterator[str]:
+    def _logs(self, top: Iterable[Directive], name: str) -> Iterator[str]:
         for directive in _everywhere(top):
-            if directive.name not in ("access_log", "error_log") or not directive.args:
+            if directive.name != name or not directive.args:
                 continue
             path = directive.args[0]
             if path in ("off", "stderr") or path.startswith(_NO_LOG_FILES) or "$" in path:
@@ -135,10 +139,34 @@ class _Tree:
                 yield Directive(directive.name, directive.args, block)
 
     def _included(self, pattern: str) -> list[str]:
-        if not any(wildcard in pattern for wildcard in "*?["):
+        if not _is_pattern(pattern):
             return [pattern] if pattern in self._texts else []
         self.globs.append(pattern)
         return sorted(path for path in self._texts if matches(path, pattern))
+
+
+def assembled(files: Files, main: str) -> str:
+    """A dump without nginx, of the files that can be read."""
+    texts: dict[str, str] = {}
+    waiting = [main]
+    while waiting:
+        path = waiting.pop(0)
+        if path in texts:
+            continue
+        try:
+            texts[path] = files.read(path)
+            directives = parse(texts[path])
+        except (OSError, ValueError):
+            continue  # nginx says what is wrong with it, when it is asked
+        for each in _everywhere(directives):
+            if each.name == "include" and each.args:
+                pattern = posixpath.join(posixpath.dirname(main), each.args[0])
+                waiting += files.glob(pattern) if _is_pattern(pattern) else [pattern]
+    return "".join(f"# configuration file {path}:\n{text}\n" for path, text in texts.items())
+
+
+def _is_pattern(path: str) -> bool:
+    return any(wildcard in path for wildcard in "*?[")
 
 
 def split(dump: str) -> dict[str, str]:

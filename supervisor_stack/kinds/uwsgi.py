@@ -21,8 +21,9 @@ _PARSERS = {".yaml": "--yaml", ".yml": "--yaml", ".json": "--json", ".js": "--js
 _APPLICATION = ("module", "wsgi", "wsgi-file", "file", "mount")
 
 # [NAME ]file:PATH or [NAME ]file:logfile=PATH,maxsize=...
-_LOGGERS = ("logger", "req-logger", "logger-req")
-_FILE_LOGGER = re.compile(r"(?:\w+ )?file:(?:logfile=)?(?P<path>/[^,]+)")
+_LOGGERS = ("logger",)
+_REQUEST_LOGGERS = ("req-logger", "logger-req")
+_FILE_LOGGER = re.compile(r"(?:\w+ )?file:(?:logfile=)?(?P<path>[^,]+)")
 
 
 def learn(given: Given) -> Facts:
@@ -61,6 +62,7 @@ def learn(given: Given) -> Facts:
         fifo=pipe,
         private=private if handover else None,
         logs=tuple(dict.fromkeys(_logs(options, given.cwd))),
+        access_logs=tuple(dict.fromkeys(_by_loggers(options, given.cwd, _REQUEST_LOGGERS))),
         problems=(*reader.problems, *_no_probe(given, parser, listening, ready), *held.problems),
     )
 
@@ -138,9 +140,15 @@ def _logs(options: Options, cwd: str) -> Iterator[str]:
         )
         # HOST:PORT there sends the log by UDP.
         yield from (posixpath.join(cwd, name) for name in names if name and ":" not in name)
-    for value in options.values(*_LOGGERS):
+    yield from _by_loggers(options, cwd, _LOGGERS)
+
+
+def _by_loggers(options: Options, cwd: str, names: tuple[str, ...]) -> Iterator[str]:
+    """Opened after chdir()."""
+    folder = posixpath.join(cwd, options.last("chdir"))
+    for value in options.values(*names):
         if found := _FILE_LOGGER.match(value):
-            yield found["path"]
+            yield posixpath.join(folder, found["path"])
 
 
 KIND = Kind(

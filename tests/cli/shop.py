@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,6 +73,30 @@ def stackctl(*words: str | Path, **changes: str) -> Ran:
         check=False,
     )
     return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+@contextmanager
+def following(*words: str | Path, err: str = "", **changes: str) -> Iterator[subprocess.Popen[str]]:
+    """stackctl, going on until Ctrl-C; `err`: all that it has to say to a person."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*STACKCTL, *map(str, words)],
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        bufsize=1,
+        env=environment(**changes),
+    ) as process:
+        yield process
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=DEADLINE)
+        assert (process.returncode, out, told) == (130, "", err)
+
+
+def lines(process: subprocess.Popen[str], count: int) -> list[str]:
+    """The next lines that it prints."""
+    assert process.stdout
+    return [process.stdout.readline() for _ in range(count)]
 
 
 def service(name: str, state: str = "running", **fields: Any) -> ServiceStatus:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 from supervisor_stack.daemon.capture import mark, written_since
+from supervisor_stack.daemon.checks import Checks
+from supervisor_stack.daemon.process import Processes
+from supervisor_stack.spec import Check, CheckReport, ServiceSpec
 
 
 def test_what_was_written_since_is_told(tmp_path: Path) -> None:
@@ -30,3 +34,22 @@ def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "log").symlink_to(secret)
 
     assert written_since(mark(str(tmp_path / "log"))._replace(offset=0)) == []
+
+
+async def _told(check: Check) -> tuple[str, ...]:
+    """Where last words are looked for, before and after a service has tested its configuration."""
+    spec = ServiceSpec(
+        name="web", argv=("web",), check=check, logs=("/own.log",), access_logs=("/visits.log",)
+    )
+    checks = Checks(Processes(asyncio.get_running_loop()), os.environ, "/log")
+    before = checks.logs(spec)
+    await checks.test(spec, 1, check)
+    return (*before, *checks.logs(spec))
+
+
+def test_last_words_are_never_those_of_visitors() -> None:
+    report = CheckReport(logs=("/told.log",), access_logs=("/told-visits.log",))
+
+    told = asyncio.run(_told(Check(argv=("true",), read=lambda _: report)))
+
+    assert told == ("/log/web.log", "/own.log", "/log/web.log", "/told.log")

@@ -163,6 +163,30 @@ def test_the_log_is_found_where_the_server_writes_it(options: str, logs: tuple[s
 
 
 @pytest.mark.parametrize(
+    ("options", "logs"),
+    [
+        ("", ()),
+        ("general-log-file=/g.log\nslow-query-log-file=/s.log", ()),
+        ("general_log\ngeneral_log_file=/g.log", ("/g.log",)),
+        (
+            "general-log=OFF\ngeneral-log-file=/g.log\nslow-query-log=1\nslow-query-log-file=/s.log",
+            ("/s.log",),
+        ),
+        ("slow-query-log=1\nslow-query-log-file=s.log\ndatadir=/data", ("/data/s.log",)),
+        ("log-slow-query=1\nlog-slow-query-file=/s.log", ("/s.log",)),
+        ("slow-query-log=1\nlog-slow-query=1\nslow-query-log-file=/s.log", ("/s.log",)),
+        ("general-log=1\ngeneral-log-file=/g.log\nlog-output=TABLE", ()),
+        ("general-log=1\ngeneral-log-file=/g.log\nlog-output=TABLE,FILE", ("/g.log",)),
+        ("general-log=1", ()),
+    ],
+)
+def test_logs_of_statements_are_found_where_they_are_on(options: str, logs: tuple[str, ...]) -> None:
+    facts = learnt(options)
+
+    assert (facts.logs, facts.access_logs) == ((), logs)
+
+
+@pytest.mark.parametrize(
     ("options", "user", "binary", "command"),
     [
         ("user=my", "", "/usr/sbin/mariadbd", "mariadb-install-db --defaults-file=/etc/my.cnf --user=my"),

@@ -63,6 +63,24 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(("switch", "file"), [("slow-query-log", "slow-query-log-file"),
+                                              ("log-slow-query", "log-slow-query-file")])  # fmt: skip
+def test_mariadb_logs_statements_where_its_file_says(installed: Path, switch: str, file: str) -> None:
+    (port,) = free_ports(1)
+    names = (f"{switch}.log", f"{switch}-all.log")
+    options = (f"{switch} = 1", f"{file} = {names[0]}", "general_log", f"general_log_file = {names[1]}")
+    facts = learn(given_on_disk(write_cnf(installed, port, *options), program("mariadbd")))
+
+    found = [Path(path) for path in facts.access_logs]
+    assert sorted(path.name for path in found) == sorted(names)
+    assert not any(path.exists() for path in found)
+    log = Path(facts.logs[0])
+    log.unlink(missing_ok=True)
+    with running(KIND, facts, installed):
+        wait_until(lambda: log.exists() and READY in log.read_text(), "it can be told to stop")
+        assert all("started with:" in path.read_text() for path in found)
+
+
 @pytest.mark.parametrize("hosts", ["*", "::", "0.0.0.0", "127.0.0.1,::1"])
 def test_mariadb_opens_just_the_sockets_that_would_be_held_for_it(installed: Path, hosts: str) -> None:
     (port,) = free_ports(1)

@@ -45,7 +45,8 @@ def test_the_dump_of_the_guides_file_tells_all_of_it() -> None:
     assert report.files == tuple(texts)
     assert report.globs == ()
     assert report.addresses == (Address(host="0.0.0.0", port=80),)
-    assert report.logs == (f"{PROJECT}/nginx_access.log", f"{PROJECT}/nginx_error.log")
+    assert report.logs == (f"{PROJECT}/nginx_error.log",)
+    assert report.access_logs == (f"{PROJECT}/nginx_access.log",)
 
 
 def test_its_sockets_are_lent_to_it_and_shared_by_two_runs() -> None:

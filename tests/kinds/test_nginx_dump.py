@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor_stack.kinds.nginx_dump import DumpReader
+from supervisor_stack.kinds.nginx_dump import DumpReader, assembled
 from supervisor_stack.spec import Address, CheckReport
+from tests.kinds.given import TextFiles
 
 MAIN = "/etc/nginx/nginx.conf"
 
@@ -197,12 +198,31 @@ def test_logs_are_the_files_that_are_named_in_full() -> None:
                         location / { error_log /var/log/location.log; } } }"""
     )
 
-    assert read(text).logs == (
-        "/var/log/error.log",
-        "/var/log/a.log",
-        "/var/log/b.log",
-        "/var/log/location.log",
-    )
+    assert read(text).logs == ("/var/log/error.log", "/var/log/location.log")
+    assert read(text).access_logs == ("/var/log/a.log", "/var/log/b.log")
+
+
+def test_a_file_that_visitors_write_to_as_well_is_no_log_of_nginx_itself() -> None:
+    text = dump(main="error_log /var/log/nginx.log; http { access_log /var/log/nginx.log; }")
+
+    assert (read(text).logs, read(text).access_logs) == ((), ("/var/log/nginx.log",))
+
+
+def test_a_dump_can_be_assembled_without_nginx() -> None:
+    texts = {
+        MAIN: "include modules/*.conf; http { include sites/a.conf; include gone.conf; include nginx.conf; }",
+        "/etc/nginx/modules/one.conf": "error_log /var/log/error.log;",
+        # As nginx does it: relative to the folder of the main file.
+        "/etc/nginx/sites/a.conf": "server { include sites/logs.inc; }",
+        "/etc/nginx/sites/logs.inc": "access_log /var/log/a.log; }",
+        "/etc/nginx/sites/b.conf": "access_log /var/log/b.log;",
+    }
+
+    report = read(assembled(TextFiles(texts), MAIN))
+
+    assert report.files == tuple(path for path in texts if not path.endswith("/b.conf"))
+    assert report.logs == ("/var/log/error.log",)
+    assert assembled(TextFiles({}), MAIN) == ""
 
 
 def test_relative_logs_are_relative_to_a_known_prefix() -> None:

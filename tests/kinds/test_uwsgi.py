@@ -157,12 +157,21 @@ def test_the_page_that_is_asked_is_one_that_an_application_answers(text: str, pa
         ("daemonize = a.log\nlogto = b.log\nlog-reopen", (f"{PROJECT}/a.log",)),
         ("logto = 127.0.0.1:514\nlog-reopen = true", ()),
         ("logger = file:/var/log/app.log", ("/var/log/app.log",)),
-        ("req-logger = requests file:logfile=/var/log/req.log,maxsize=1000", ("/var/log/req.log",)),
+        ("logger = file:app.log", (f"{PROJECT}/app.log",)),
+        ("logger = file:app.log\nchdir = /srv/app", ("/srv/app/app.log",)),
+        ("req-logger = requests file:logfile=/var/log/req.log,maxsize=1000", ()),
         ("logger = syslog:app", ()),
     ],
 )  # fmt: skip
 def test_logs_are_the_files_that_uwsgi_writes_itself(text: str, logs: tuple[str, ...]) -> None:
     assert learnt(f"socket = :1\n{text}").logs == logs
+
+
+@pytest.mark.parametrize("option", ["req-logger", "logger-req"])
+def test_a_log_of_the_requests_is_not_what_uwsgi_says_itself(option: str) -> None:
+    facts = learnt(f"socket = :1\n{option} = requests file:logfile=/var/log/req.log,maxsize=1000")
+
+    assert (facts.logs, facts.access_logs) == ((), ("/var/log/req.log",))
 
 
 CURE = 'write ready = {type = "uwsgi", address = "127.0.0.1:8001"} with the address of its socket'

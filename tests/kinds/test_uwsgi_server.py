@@ -10,6 +10,7 @@ import pytest
 from supervisor_stack.spec import Address
 from tests.kinds.real import free_ports, wait_for_addresses
 from tests.kinds.uwsgi_instance import Site, visit
+from tests.servers import wait_until
 
 UNIX = "socket = %dapp.sock"
 
@@ -31,6 +32,21 @@ def test_an_ini_with_daemonize_stays_in_the_foreground_and_survives_two_reloads(
         assert run.wait() == 0
         assert not log.exists()
         assert "spawned uWSGI worker 2" in run.words
+
+
+def test_uwsgi_logs_where_its_loggers_were_found_to_say(tmp_path: Path) -> None:
+    loggers = f"logger = file:own.log\nreq-logger = file:{tmp_path}/requests.log"
+    with Site(tmp_path, f"{UNIX}\n{loggers}") as site:
+        run = site.start()
+        run.wait_for_workers(1)
+        facts = site.facts()
+        (own,), (requests,) = map(Path, facts.logs), map(Path, facts.access_logs)
+        (address,) = site.held
+
+        visit(address)
+
+        wait_until(lambda: own.exists() and "spawned uWSGI worker 1" in own.read_text(), f"{own} is written")
+        wait_until(lambda: requests.exists() and "GET / " in requests.read_text(), f"{requests} is written")
 
 
 def test_uwsgi_whose_ini_wants_no_master_reloads_as_well(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""Lines of logs, on stdout: for people as they are, for programs as JSON."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from supervisor_stack.cli.arguments import Options
+from supervisor_stack.cli.logs.files import NotKeptError
+from supervisor_stack.cli.logs.past import Line
+from supervisor_stack.cli.logs.sources import Source
+from supervisor_stack.cli.output import emit_line, tell, tell_error
+from supervisor_stack.cli.render import visible
+from supervisor_stack.errors import StackError
+
+# Of the sixteen that each terminal has, those that can be read on white and on black.
+_COLORS = (36, 33, 32, 35, 34, 31)
+
+
+class Printer:
+    """Prints lines, each with whose it is when there are several logs, and complaints, each of them once."""
+
+    def __init__(self, sources: Sequence[Source], options: Options) -> None:
+        self.exit_code = 0
+        self._json = options.json
+        self._to_terminal = sys.stdout.isatty()
+        self._prefixes = _prefixes(sources, _is_colorful(options) and self._to_terminal)
+        self._complaints: set[str] = set()
+
+    def show(self, lines: Iterable[tuple[Source, Line]]) -> None:
+        """Print lines; to a file or a program byte for byte, in whatever encoding the service wrote them."""
+        for source, line in lines:
+            if self._json:
+                _emit(source, line)
+            else:
+                text = visible(line.text).encode() if self._to_terminal else line.text
+                sys.stdout.buffer.write(self._prefixes[source] + text + b"\n")
+        sys.stdout.buffer.flush()
+
+    def complain(self, source: Source, error: OSError) -> None:
+        """Tell that a file cannot be read; the others may be."""
+        if isinstance(error, FileNotFoundError):
+            self._tell_once(f"{source.service} has not written {source.path} yet")
+        elif isinstance(error, NotKeptError):
+            self._tell_once(f"{source.service} writes to {source.path}, which is no file that keeps it")
+        else:
+            path = error.filename or source.path
+            self.fail(StackError(f"cannot read {path} of {source.service}: {error.strerror}"))
+
+    def fail(self, error: StackError) -> None:
+        """Tell what cannot be shown; the rest is."""
+        if error.message not in self._complaints:
+            self._complaints.add(error.message)
+            tell_error(error)
+        self.exit_code = error.exit_code
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self._complaints:
+            self._complaints.add(text)
+            tell(text)
+
+
+def _emit(source: Source, line: Line) -> None:
+    emit_line(
+        {
+            "service": source.service,
+            "file": source.path or None,
+            "time": None if line.time is None else _rfc3339(line.time),
+            "line": line.text.decode(errors="replace"),
+        }
+    )
+
+
+def _rfc3339(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _prefixes(sources: Sequence[Source], colorful: bool) -> dict[Source, bytes]:
+    """`nginx error  | `; nothing where there is only one log. A colour for each service."""
+    if len(sources) == 1:
+        return {sources[0]: b""}
+    width = max((len(source.label) for source in sources), default=0)
+    services = list(dict.fromkeys(source.service for source in sources))
+    prefixes = {}
+    for source in sources:
+        prefix = f"{source.label:<{width}}  | "
+        if colorful:
+            prefix = f"\x1b[{_COLORS[services.index(source.service) % len(_COLORS)]}m{prefix}\x1b[0m"
+        prefixes[source] = prefix.encode()
+    return prefixes
+
+
+def _is_colorful(options: Options) -> bool:
+    return not (options.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
