@@ -91,6 +91,8 @@ class Daemon:
         self._herald.open()
         problem = self._open_control()
         await self._ended
+        for pid in await self._performer.members.end_strays():
+            log.error("cannot end pid %d: it is still there after SIGKILL", pid)
         self._watcher.close()
         if self._control:
             self._control.close()

@@ -14,13 +14,14 @@ from typing import Protocol
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
-from supervisor_stack.daemon import capture, launch, pid_file, ports, private, refusal
+from supervisor_stack.daemon import capture, cgroup, launch, pid_file, ports, private, refusal
 from supervisor_stack.daemon.checks import Checks
 from supervisor_stack.daemon.held import HeldSockets
 from supervisor_stack.daemon.kept import Keeper
 from supervisor_stack.daemon.leaves import Leaves
 from supervisor_stack.daemon.lend import Loan, lend
 from supervisor_stack.daemon.listener import AddressInUse
+from supervisor_stack.daemon.marks import Marks
 from supervisor_stack.daemon.members import Members
 from supervisor_stack.daemon.notify import Notifications
 from supervisor_stack.daemon.probe import Prober
@@ -70,14 +71,15 @@ class Performer:
         audience: Audience,
         environ: Mapping[str, str],
     ) -> None:
-        self.members = Members(processes)
+        self._marks = Marks(runtime_dir)
+        self.members = Members(processes, self._marks, cgroup.find(asyncio.get_running_loop()))
         self.held = HeldSockets()
         self._post = post
         self._spec_of = spec_of
         self._log_dir = log_dir
         self._processes = processes
         self._notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns)
-        self._checks = Checks(processes, environ, log_dir)
+        self._checks = Checks(processes, environ, log_dir, self._marks)
         self._keeper = Keeper(Path(runtime_dir, "kept"), self._checks.run_beside, processes)
         self.runs = Runs(
             post,
@@ -176,20 +178,26 @@ class Performer:
         own = private.prepare(spec, action.run)
         output = capture.open_output(spec.log, capture.log_path(self._log_dir, spec.name))
         try:
-            process = self._processes.spawn(
-                (
-                    *launch.chain(spec),
-                    *loan.argv,
-                    *argv,
-                    *own,
-                ),
-                lambda process: self._exited(run, process),
-                env={**launch.environment(spec, self._environ, action.run, notify), **loan.env},
-                cwd=spec.cwd,
-                stdout=output,
-                umask=-1 if spec.umask is None else spec.umask,
-                pass_fds=loan.fds,
-            )
+            marks = self._marks.environment(spec.name, action.run)
+            env = {**launch.environment(spec, self._environ, marks, notify), **loan.env}
+            launch.check_program(argv[0], env, spec.cwd)
+            with self.members.place(spec.name, action.run) as place:
+                process = self._processes.spawn(
+                    (
+                        *place.argv,
+                        *launch.chain(spec),
+                        *loan.argv,
+                        *argv,
+                        *own,
+                    ),
+                    lambda process: self._exited(run, process),
+                    env=env,
+                    cwd=spec.cwd,
+                    stdin=place.input,
+                    stdout=output,
+                    umask=-1 if spec.umask is None else spec.umask,
+                    pass_fds=loan.fds,
+                )
         finally:
             os.close(output)
         self.runs.add(run, process)

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 PR_SET_CHILD_SUBREAPER = 36
 
+NO_INTERPRETER = "its interpreter (the first line of the script) does not exist"
+
 MAX_OUTPUT = 8 * 1024 * 1024
 """Bytes that are read of what a command printed; a dump of a large nginx configuration is 1 MB."""
 
@@ -80,7 +82,7 @@ class Processes:
             raise OSError(ctypes.get_errno(), "cannot become a subreaper")
         self._loop.add_signal_handler(signal.SIGCHLD, self.reap)
 
-    def __contains__(self, pid: int) -> bool:
+    def __contains__(self, pid: object) -> bool:
         return pid in self._children
 
     def spawn(
@@ -90,6 +92,7 @@ class Processes:
         *,
         env: Mapping[str, str],
         cwd: str,
+        stdin: int = subprocess.DEVNULL,
         stdout: int | IO[bytes],
         stderr: int | IO[bytes] = subprocess.STDOUT,
         umask: int = -1,
@@ -104,7 +107,7 @@ class Processes:
                 argv,
                 env=env,
                 cwd=cwd,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 umask=umask,
@@ -199,5 +202,5 @@ def _cause(error: Exception, program: str, cwd: str) -> str:
     if isinstance(error, FileNotFoundError) and error.filename == cwd:
         return f"its working directory {cwd} does not exist"
     if isinstance(error, FileNotFoundError) and os.path.exists(program):
-        return "its interpreter (the first line of the script) does not exist"
+        return NO_INTERPRETER
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)

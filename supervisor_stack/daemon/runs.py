@@ -18,7 +18,8 @@ from pathlib import Path
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.daemon import capture, oom, private
-from supervisor_stack.daemon.members import Clearing, Members, children, descendants
+from supervisor_stack.daemon.members import Clearing, Members
+from supervisor_stack.daemon.proc import children
 from supervisor_stack.daemon.process import Process
 from supervisor_stack.daemon.signals import number
 from supervisor_stack.spec import Fifo, ServiceSpec
@@ -151,7 +152,7 @@ class Runs:
         found: dict[int, None] = {}
         for run in reversed(self._runs.get(service, {}).values()):
             if run.process:
-                found |= dict.fromkeys((run.process.pid, *descendants(run.process.pid)))
+                found |= dict.fromkeys(self.members.pids(service, run.number, run.process.pid))
         return list(found | dict.fromkeys(self.members.left_by(service, None)))
 
     def newest_pid(self, service: str) -> int:
@@ -247,11 +248,6 @@ class Runs:
         await self._cleared(action.service)
         self._post(ev.GenerationGone(service=action.service, old=action.run, killed=killed))
 
-    def _tell_orphans(self, action: do.Retire) -> None:
-        for pid in self.members.orphans(action.service, action.run):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number(action.orphans))  # our own child: nobody else can have its pid
-
     async def _wait(self, gone: asyncio.Event, run: Run | None, action: do.Retire) -> bool:
         """Whether all of it was gone in time; its main process is asked again as often as at a stop."""
         spec = self._spec_of(action.service)
@@ -261,7 +257,7 @@ class Runs:
             if run and not run.is_over:
                 run.ask_to_leave(action.stop)
             elif action.orphans:
-                self._tell_orphans(action)
+                self.members.tell_orphans(action.service, action.run, number(action.orphans))
             # Its main process may be killed meanwhile, and then the others have to be told.
             pause = min(until - clock(), spec.stop_again or RETIRE_AGAIN)
             with contextlib.suppress(TimeoutError):
