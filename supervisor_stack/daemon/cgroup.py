@@ -36,7 +36,7 @@ _RUN = "run-"
 _KILL = "cgroup.kill"
 
 # "0" means who writes it. dash, as it is an exec of 0.6 ms and bash one of 1.3 ms.
-_ENTER = 'echo 0 >"$0" || { echo "cannot enter the cgroup ${0%/*}"; exit 1; }; exec "$@"'
+_ENTER = 'echo 0 >"$0" || { echo "cannot enter the cgroup ${0%/*}" >&2; exit 1; }; exec "$@"'
 
 
 class Cgroups:
@@ -155,15 +155,16 @@ def find(loop: asyncio.AbstractEventLoop) -> Cgroups | None:
         return None
     trial = f"{folder}/{_SERVICE}trial"
     try:
-        _claim(folder)
+        if not _claim(folder):
+            log.warning("another stackd uses the delegated cgroup %s; services get none", folder)
+            return None
         os.makedirs(trial, exist_ok=True)
         os.rmdir(trial)
         if not os.access(f"{folder}/cgroup.procs", os.W_OK):  # needed for moves between those below
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return Cgroups(folder, path, Inotify(loop))
     except OSError as error:
-        cause = "another stackd uses it" if isinstance(error, BlockingIOError) else error.strerror
-        log.warning("cannot use the delegated cgroup %s: %s; services get no cgroups", folder, cause)
+        log.warning("cannot use the delegated cgroup %s: %s; services get none", folder, error.strerror)
         return None
 
 
@@ -187,17 +188,18 @@ def own() -> tuple[str, str]:
     return "", ""
 
 
-def _claim(folder: str) -> None:
-    """Two stackds in one cgroup would take each other's services for their own.
+def _claim(folder: str) -> bool:
+    """Whether it is ours alone: two stackds in one cgroup would take each other's services for their own.
 
     The lock is never given back: the descriptor is closed by the end of this process, or when it executes.
     """
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(fd)
-        raise
+        return False
+    return True
 
 
 def _unified(lines: str) -> str:
