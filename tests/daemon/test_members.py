@@ -58,17 +58,20 @@ def stop(stack: RunningStack) -> None:
 
 ENDINGS = pytest.mark.parametrize("end", [crash, restart, stop])
 
+# Nobody else on the machine sleeps so long.
+LONG = 100_000 + os.getpid()
+
 # It has the run's session, environment or input no more, and its parent is gone.
-ESCAPED = "( setsid env -i sleep 1001 </dev/null & )"
+ESCAPED = f"( setsid env -i sleep {LONG} </dev/null & )"
 # Each of these has lost all but one.
 LEFT = {
-    "its session": "( env -i sleep 1001 </dev/null & )",
-    "its environment": "( setsid sleep 1001 </dev/null & )",
-    "its input": "( setsid env -i sleep 1001 <&3 & )",
+    "its session": f"( env -i sleep {LONG} </dev/null & )",
+    "its environment": f"( setsid sleep {LONG} </dev/null & )",
+    "its input": f"( setsid env -i sleep {LONG} <&3 & )",
 }
 
 
-def sleepers(seconds: int = 1001) -> set[int]:
+def sleepers(seconds: int = LONG) -> set[int]:
     """All processes that sleep so long."""
     return {
         process.pid
@@ -127,7 +130,7 @@ def test_without_cgroups_what_nobody_owns_is_told_once_and_ended_last(tmp_path: 
     with stack_in(None, tmp_path, app(script)) as stack:
         stack.until_up()
         pid = escaped()
-        told = f"pid {pid} (sleep 1001) is nobody's: it left its session and cleaned its environment"
+        told = f"pid {pid} (sleep {LONG}) is nobody's: it left its session and cleaned its environment"
         for run in range(2, 5):
             stack.kill("app")
             service = stack.until_run("app", run)
@@ -141,12 +144,12 @@ def test_without_cgroups_what_nobody_owns_is_told_once_and_ended_last(tmp_path: 
     assert output.count("is nobody's") == 1
     assert ended(pid)
     assert output.index("app: stopping -> stopped") < output.index(
-        f"pid {pid} (sleep 1001) is left: ending it"
+        f"pid {pid} (sleep {LONG}) is left: ending it"
     )
 
 
 def test_what_nobody_owns_and_ignores_sigterm_is_killed_in_the_end(tmp_path: Path) -> None:
-    stubborn = "trap : TERM; (setsid env -i sleep 1001 </dev/null &); while :; do sleep 1000; done"
+    stubborn = f"trap : TERM; (setsid env -i sleep {LONG} </dev/null &); while :; do sleep 1000; done"
     script = f"( setsid env -i sh -c '{stubborn}' </dev/null >/dev/null 2>&1 & ); exec sleep 2000"
     with stack_in(None, tmp_path, f'[services.app]\ncommand = [\'sh\', \'-c\', """{script}"""]') as stack:
         stack.until_up()
@@ -158,7 +161,7 @@ def test_what_nobody_owns_and_ignores_sigterm_is_killed_in_the_end(tmp_path: Pat
 
 
 def test_a_probe_leaves_nobody(tmp_path: Path, place: Path | None) -> None:
-    probe = "{type = 'exec', command = ['sh', '-c', 'sleep 1001 & exit 0'], interval = '20ms'}"
+    probe = f"{{type = 'exec', command = ['sh', '-c', 'sleep {LONG} & exit 0'], interval = '20ms'}}"
     toml = f"[services.app]\ncommand = ['sleep', '1000']\nready = {probe}\n"
     with stack_in(place, tmp_path, toml) as stack:
         stack.until_up()
@@ -174,17 +177,17 @@ def test_a_probe_leaves_nobody(tmp_path: Path, place: Path | None) -> None:
 def test_two_stacks_with_the_same_names_leave_each_other_alone(tmp_path: Path) -> None:
     script = "( setsid sleep {} </dev/null & ); exec sleep 1000"
     with (
-        stack_in(None, make(tmp_path / "one"), app(script.format(1001))) as one,
-        stack_in(None, make(tmp_path / "two"), app(script.format(1002))) as two,
+        stack_in(None, make(tmp_path / "one"), app(script.format(LONG))) as one,
+        stack_in(None, make(tmp_path / "two"), app(script.format(LONG + 1))) as two,
     ):
         one.until_up()
         two.until_up()
-        wait_until(lambda: bool(sleepers(1001) and sleepers(1002)), "both are there")
-        (theirs,) = sleepers(1002)
+        wait_until(lambda: bool(sleepers(LONG) and sleepers(LONG + 1)), "both are there")
+        (theirs,) = sleepers(LONG + 1)
 
         stop(one)
 
-        assert not sleepers(1001)
+        assert not sleepers(LONG)
         assert is_alive(theirs)
 
 

@@ -77,7 +77,7 @@ class Earlier:
     def end(self) -> None:
         """End what is left, also where a test failed."""
         for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
                 if os.getsid(process.pid) in self._started or Marks(str(self.folder)).owner(process.pid):
                     process.kill()
 
