@@ -83,34 +83,36 @@ class Members:
 
     def adopt(self, service: str, run: int, pid: int, started: int) -> None:
         """A run that an earlier stackd has started. Its main process began at `started` (proc.Stat), and may
-        be gone: then the others are there to be cleared."""
+        be gone, or not be known (0): then the others are there to be cleared."""
         owner = Owner(service, run)
         inside = self._cgroups.pids(service, run) if self._cgroups else []
         if self._cgroups and inside:
             self._cgroups.watch(service, run)
         told = proc.stat(pid)
         is_there = told is not None and told.started == started
-        self._by_session.adopt(
-            pid, Adopted(owner, started, in_cgroup=pid in inside if is_there else bool(inside))
-        )
+        if pid:
+            in_cgroup = pid in inside if is_there else bool(inside)
+            self._by_session.adopt(pid, Adopted(owner, started, in_cgroup))
         self._runs.setdefault(service, {})[run] = pid
 
     def leaders(self) -> dict[str, dict[int, int]]:
         """The main processes of this stack, by service and run, as far as cgroups and marks tell.
 
         The main process is the leader of a session and older than all others of its run. If it is gone, the
-        oldest of its descendants that made a session of their own is taken for it. For a start, when nothing
-        is enrolled yet: the cgroups in which nobody is are removed.
+        oldest of its descendants that made a session of their own is taken for it; if there is none, a run
+        with a cgroup has 0. For a start, when nothing is enrolled yet: empty cgroups are removed.
         """
+        sessions = self._by_session.sessions()
         found: dict[Owner, tuple[int, int]] = {}
-        for pid in [pid for pid, session in self._by_session.sessions().items() if pid == session]:
-            told = proc.stat(pid)
-            owner = self._owner_of_main(pid) if told and not told.ended else None
-            if told and owner:
+        for pid, owner in self._owners([pid for pid, session in sessions.items() if pid == session]).items():
+            if (told := proc.stat(pid)) and not told.ended:
                 found[owner] = min(found.get(owner, (told.started, pid)), (told.started, pid))
         for owner in list(self._cgroups.owners()) if self._cgroups else []:
             if self._cgroups and owner not in found:
-                self._cgroups.remove(*owner)
+                if self._cgroups.pids(*owner):
+                    found[owner] = 0, 0
+                else:
+                    self._cgroups.remove(*owner)
         leaders: dict[str, dict[int, int]] = {}
         for owner, (_, pid) in found.items():
             leaders.setdefault(owner.service, {})[owner.run] = pid
@@ -223,5 +225,9 @@ class Members:
     def _owner(self, pid: int) -> Owner | None:
         return (self._cgroups.owner(pid) if self._cgroups else None) or self._by_session.owner(pid)
 
-    def _owner_of_main(self, pid: int) -> Owner | None:
-        return (self._cgroups.owner(pid) if self._cgroups else None) or self._marks.owner_of_main(pid)
+    def _owners(self, leaders: list[int]) -> dict[int, Owner]:
+        """Of which run each of these is the main process, as far as cgroups and marks tell."""
+        cgroups = self._cgroups
+        inside = {pid: owner for owner in cgroups.owners() for pid in cgroups.pids(*owner)} if cgroups else {}
+        found = {pid: inside.get(pid) or self._marks.owner_of_main(pid) for pid in leaders}
+        return {pid: owner for pid, owner in found.items() if owner}

@@ -306,6 +306,27 @@ def test_with_cgroups_nothing_of_it_escapes(earlier: Earlier, tmp_path: Path) ->
         asyncio.run(scenario(folder))
 
 
+def test_what_is_left_in_a_cgroup_without_a_main_process_is_found(earlier: Earlier, tmp_path: Path) -> None:
+    async def scenario(folder: Path) -> None:
+        async with cgroups_in(folder) as cgroups:
+            words = cgroups.make("app", 7)
+            pid = earlier.run(7, *words, "sh", "-c", "sleep 1000 & echo up; exec sleep 1000")
+            (left,) = set(cgroups.pids("app", 7)) - {pid}
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not is_alive(pid), "it is gone")
+            later = Later(tmp_path, cgroups)
+            assert later.members.leaders() == {"app": {7: 0}}
+
+            later.members.adopt("app", 7, 0, 0)
+            await until(later.cleared(7, pid, kill=True))
+
+            assert not is_alive(left)
+            assert names(folder) == set()
+
+    with delegated() as folder:
+        asyncio.run(scenario(folder))
+
+
 def test_a_run_that_was_started_without_a_cgroup_is_found_all_the_same(
     earlier: Earlier, tmp_path: Path
 ) -> None:
