@@ -45,7 +45,7 @@ class Strays:
 
     def _settled(self) -> None:
         self._settling = None
-        found = set(self._nobodys())
+        found = set(self._living(self._nobodys()))
         for pid in sorted(found - self._told):
             log.warning(
                 "pid %d (%s) is nobody's: it left its session and cleaned its environment; "
@@ -57,18 +57,22 @@ class Strays:
 
     async def end(self, grace: float = GRACE) -> list[int]:
         """End all that are left when every service is down; returns those that could not be ended."""
-        for pid in self._children():
+        for pid in self._living(self._children()):
             log.info("pid %d (%s) is left: ending it", pid, proc.command(pid))
         await self._send(signal.SIGTERM, grace)
         await self._send(signal.SIGKILL, PATIENCE)
-        return self._children()
+        return self._living(self._children())
+
+    def _living(self, pids: list[int]) -> list[int]:
+        # The others are about to be reaped.
+        return [pid for pid in pids if (told := proc.stat(pid)) and not told.ended]
 
     async def _send(self, number: int, patience: float) -> None:
         """Signal them, and what they leave behind when they end, until none is there."""
         sent: set[int] = set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                while there := self._children():
+                while there := self._living(self._children()):
                     for pid in set(there) - sent:
                         with contextlib.suppress(ProcessLookupError, PermissionError):
                             os.kill(pid, number)  # our own child: nobody else can have its pid
