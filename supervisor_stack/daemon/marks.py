@@ -22,9 +22,6 @@ STACK_MARKER = "STACKD_STACK"
 BESIDE = {"STACKD_BESIDE": "1"}
 """For a test or a probe, which belongs to a service and never is its main process."""
 
-LONGEST_NAME = 249
-"""Bytes, memfd_create(2)."""
-
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
@@ -48,9 +45,11 @@ class Marks:
     def open_input(self, service: str, run: int) -> int:
         """A standard input that marks a run: a file that stays empty. The caller closes it."""
         name = f"stackd:{run}:{service}:{self._stack}"
-        if len(os.fsencode(name)) > LONGEST_NAME:
+        try:
+            fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        except OSError:
+            # The name has more than 249 bytes, or the administrator forbids it (vm.memfd_noexec).
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)  # what one process wrote, another would read
         return fd
 

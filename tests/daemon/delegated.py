@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from supervisor_stack.daemon import cgroup
 from tests.servers import wait_until
 
@@ -20,7 +22,10 @@ def delegated(attribute: str = "user.delegate") -> Iterator[Path]:
     _, own = cgroup.own()
     assert own, "cgroups of version 2 are not mounted"
     folder = Path(own, f"stackd-test-{os.getpid()}-{next(_numbers)}")
-    folder.mkdir()
+    try:
+        folder.mkdir()
+    except OSError as error:
+        pytest.fail(f"cannot make cgroups: {error}; run this as root, where the hierarchy can be written to")
     try:
         os.setxattr(folder, attribute, b"1")
         yield folder

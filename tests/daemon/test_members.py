@@ -261,6 +261,23 @@ def test_a_start_without_room_for_a_cgroup_fails_with_the_cause(tmp_path: Path, 
         assert stack.service("app").reason == told
 
 
+def test_a_program_that_is_not_there_is_named_also_behind_others(tmp_path: Path, place: Path | None) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/does/not/exist\n")
+    script.chmod(0o755)
+    toml = f"[services.app]\ncommand = ['{script}']\nnice = 1\nrestart = 'never'\n"
+    with stack_in(place, tmp_path, toml) as stack:
+        reason = stack.until_state("app", "failed").reason
+        assert (
+            reason
+            == f"cannot execute {script}: its interpreter (the first line of the script) does not exist"
+        )
+
+        script.unlink()
+        assert not stack.operate(Start(services=("app",))).ok
+        assert stack.service("app").reason == f"cannot execute {script}: No such file or directory"
+
+
 def test_stackd_that_was_killed_leaves_its_services_where_they_are(
     tmp_path: Path, cgroup_folder: Path
 ) -> None:

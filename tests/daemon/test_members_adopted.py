@@ -254,6 +254,22 @@ def test_a_stranger_with_its_number_is_not_touched(tmp_path: Path) -> None:
         asyncio.run(scenario(stranger))
 
 
+def test_a_mark_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
+    fd = Marks(str(tmp_path / ("long" * 60))).open_input("app", 1)
+
+    assert os.readlink(f"/proc/self/fd/{fd}") == "/dev/null"
+    os.close(fd)
+
+
+def test_a_marked_input_is_empty_and_stays_so(tmp_path: Path) -> None:
+    fd = Marks(str(tmp_path)).open_input("app", 1)
+
+    assert os.read(fd, 1) == b""
+    with pytest.raises(PermissionError):
+        os.write(fd, b"x")
+    os.close(fd)
+
+
 def test_a_signal_reaches_only_the_process_that_began_then() -> None:
     with subprocess.Popen(["sleep", "1000"]) as process:
         told = proc.stat(process.pid)
