@@ -87,9 +87,13 @@ class BySession:
         searched = self.is_searched(service, run)
         for orphan in self.orphans(service, run, known):
             told = proc.stat(orphan) if searched else None
+            # After the moment was read: then it is not that of another one who got the number.
+            if searched and not (told and _is_of(self.owner(orphan), service, run)):
+                continue
             found[orphan] = told.started if told else 0
             for pid in proc.descendants(orphan):
-                if (told := proc.stat(pid)) and not told.ended:
+                told = proc.stat(pid)
+                if told and not told.ended and told.parent in found:
                     found[pid] = told.started
         return found
 

@@ -48,6 +48,7 @@ class Cgroups:
         self._path = path.rstrip("/")
         self._inotify = inotify
         self._watches: dict[Owner, int] = {}
+        self._unwatched: set[Owner] = set()
 
     def make(self, service: str, run: int) -> tuple[str, ...]:
         """Make the cgroup of a run; returns the words before its command by which it enters there.
@@ -74,8 +75,12 @@ class Cgroups:
                 f"{self._folder(service, run)}/cgroup.events", IN_MODIFY, lambda: self._changed(owner)
             )
         except OSError as error:
-            # The reaper sees nearly all of it as well: members become children of ours when they lose theirs.
+            self._unwatched.add(owner)
             log.warning("%s: cannot watch the cgroup of run %d: %s", service, run, error.strerror)
+
+    def is_watched(self, service: str, run: int | None) -> bool:
+        """Whether `emptied` can be told of a run, or of all runs."""
+        return not any(each.service == service and run in (None, each.run) for each in self._unwatched)
 
     def pids(self, service: str, run: int | None) -> list[int]:
         """The processes of a run, or of all runs, also those in cgroups that they made themselves."""
@@ -125,6 +130,7 @@ class Cgroups:
                 if error.errno != errno.EBUSY:
                     log.warning("cannot remove the cgroup %s: %s", below, error.strerror)
                 return
+        self._unwatched.discard(Owner(service, run))
         if (watch := self._watches.pop(Owner(service, run), None)) is not None:
             self._inotify.forget(watch)
         with contextlib.suppress(OSError):  # it has other runs

@@ -209,8 +209,17 @@ class Members:
             del self._clearings[service, run]
             self.forget(service, run)
             clearing.done()
-        elif outside and self._by_session.is_searched(service, run):
-            self._ends.wait(service, outside)
+        elif untold := self._untold(service, run, inside, outside):
+            self._ends.wait(service, untold)
+
+    def _untold(
+        self, service: str, run: int | None, inside: list[int], outside: dict[int, int]
+    ) -> dict[int, int]:
+        """Of whose end we would not hear: neither children of ours nor in a cgroup that is watched."""
+        untold = dict(outside) if self._by_session.is_searched(service, run) else {}
+        if self._cgroups and not self._cgroups.is_watched(service, run):
+            untold |= {pid: told.started for pid in inside if (told := proc.stat(pid))}
+        return untold
 
     def _inside(self, service: str, run: int | None) -> list[int]:
         """What is in the cgroup of a run, or of all of them, apart from main processes."""

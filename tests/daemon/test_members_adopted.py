@@ -287,9 +287,14 @@ def test_a_signal_reaches_only_the_process_that_began_then() -> None:
 @contextlib.asynccontextmanager
 async def cgroups_in(folder: Path) -> AsyncIterator[Cgroups]:
     inotify = Inotify(asyncio.get_running_loop())
-    path, own = cgroup.own()
-    yield Cgroups(str(folder), f"{path.rstrip('/')}{str(folder).removeprefix(own)}", inotify)
+    yield Cgroups(str(folder), path_of(folder), inotify)
     inotify.close()
+
+
+def path_of(folder: Path) -> str:
+    """Its path within the hierarchy."""
+    path, own = cgroup.own()
+    return f"{path.rstrip('/')}{str(folder).removeprefix(own)}"
 
 
 ESCAPED = "( setsid env -i sleep 1000 </dev/null & )"
@@ -341,6 +346,39 @@ def test_what_is_left_in_a_cgroup_without_a_main_process_is_found(earlier: Earli
 
     with delegated() as folder:
         asyncio.run(scenario(folder))
+
+
+def test_the_end_is_noticed_also_where_its_cgroup_cannot_be_watched(
+    earlier: Earlier, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(folder: Path) -> None:
+        async with cgroups_in(folder) as cgroups:
+            words = cgroups.make("app", 7)
+            pid = earlier.run(7, *words, "sh", "-c", "sleep 1000 & echo up; exec sleep 1000")
+        cgroups = Cgroups(str(folder), path_of(folder), closed())
+        later = Later(tmp_path, cgroups)
+        later.adopt(7, pid)
+        (left,) = set(cgroups.pids("app", 7)) - {pid}
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(pid), "it is gone")
+        done = later.cleared(7, pid, kill=False)
+        assert not done.is_set()
+
+        os.kill(left, signal.SIGKILL)
+
+        await until(done)
+        assert names(folder) == set()
+
+    with delegated() as folder:
+        asyncio.run(scenario(folder))
+    assert "app: cannot watch the cgroup of run 7" in caplog.text
+
+
+def closed() -> Inotify:
+    """One that can watch nothing, as when the limit is reached."""
+    inotify = Inotify(asyncio.get_running_loop())
+    inotify.close()
+    return inotify
 
 
 def test_a_run_that_was_started_without_a_cgroup_is_found_all_the_same(
