@@ -44,7 +44,8 @@ class RunningStack:
     """stackd on a configuration; leaving the context stops it in order.
 
     `toml` is what comes after [stack]; None: the folder has a configuration already, with these
-    places. Waiting is waiting for notices: nothing here guesses times.
+    places. `through`: words before its command, which execute it. Waiting is waiting for notices: nothing
+    here guesses times.
     """
 
     def __init__(self, folder: Path, toml: str | None = None, env: dict[str, str] | None = None) -> None:
@@ -59,6 +60,7 @@ class RunningStack:
         self.process: subprocess.Popen[bytes] | None = None
         self.stderr: int | None = None
         self.cwd: Path | None = None
+        self.through: tuple[str, ...] = ()
         self._client: StackClient | None = None
 
     def attached_to(self, process: subprocess.Popen[bytes]) -> Self:
@@ -70,7 +72,14 @@ class RunningStack:
         if self.process is None:
             with self.output.open("ab") as output:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "supervisor_stack.cli.stackd", "-c", str(self.config)],
+                    [
+                        *self.through,
+                        sys.executable,
+                        "-m",
+                        "supervisor_stack.cli.stackd",
+                        "-c",
+                        str(self.config),
+                    ],
                     stdout=output,
                     stderr=output if self.stderr is None else self.stderr,
                     env=self.env,

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 import msgspec
 
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.state import DOWN, Service, State
+from supervisor_stack.daemon import proc
 from supervisor_stack.daemon.archive import Saved, SavedRun
 from supervisor_stack.daemon.fd_store import name_of
 from supervisor_stack.daemon.perform import Performer
-from supervisor_stack.daemon.process import Process, look
+from supervisor_stack.daemon.process import Process
 from supervisor_stack.daemon.runs import Run
 from supervisor_stack.spec import ServiceSpec
 
@@ -62,7 +63,7 @@ class _Adoption:
         self._spec = record.spec
         self._alive: dict[int, Process] = {}
         self._take_up(runs, leaders)
-        self.record = self._corrected(record)
+        self.record = self._corrected(record, leaders.keys())
         self.facts: list[ev.Event] = [self._adopted(), *self._ended(runs)]
         shell.checks.recall(record.name, record.report)
         self._listen()
@@ -72,15 +73,20 @@ class _Adoption:
         for number, saved in runs.items():
             self._hold(number, saved)
         for number, pid in leaders.items():
-            if number not in self._alive and (found := look(pid)):
-                self._hold(number, SavedRun(pid, found.start))
+            if number not in self._alive:
+                found = proc.stat(pid) if pid else None
+                self._hold(number, SavedRun(pid, found.started if found else 0))
 
     def _hold(self, number: int, saved: SavedRun) -> None:
         run = self._run(number, saved)
         shell = self._shell
-        process = shell.processes.adopt(saved.pid, saved.start, lambda process: shell.exited(run, process))
+
+        def exited(process: Process) -> None:
+            shell.exited(run, process)
+
+        process = shell.processes.adopt(saved.pid, saved.start, exited) if saved.start else None
         # What it has left behind, when it is gone itself, is found by its session as well.
-        shell.members.adopt(self._spec.name, number, saved.pid)
+        shell.members.adopt(self._spec.name, number, saved.pid, saved.start)
         if process is not None:
             self._alive[number] = process
             shell.runs.adopt(run, saved, process)
@@ -88,7 +94,7 @@ class _Adoption:
     def _run(self, number: int, saved: SavedRun) -> Run:
         return Run(self._spec, number, saved.marks)
 
-    def _corrected(self, record: Service) -> Service:
+    def _corrected(self, record: Service, marked: AbstractSet[int]) -> Service:
         """What is there and was not written down."""
         newest = max(self._alive, default=0)
         unknown = newest > record.last_run or (record.run in self._alive and record.state in DOWN)
@@ -100,7 +106,7 @@ class _Adoption:
                 record, state=state, run=newest, last_run=newest, pid=None, successor=None, others=others
             )
         mine = {record.run, record.successor.run if record.successor else 0, *record.others}
-        strangers = tuple(sorted(self._alive.keys() - mine))
+        strangers = tuple(sorted((self._alive.keys() | marked) - mine))
         gone = {number for number in record.others if number not in self._alive and not self._left(number)}
         others = tuple(number for number in record.others if number not in gone)
         return msgspec.structs.replace(record, others=(*others, *strangers))
@@ -153,26 +159,20 @@ class _Adoption:
 
 def _unknown(name: str, runs: Mapping[int, int], spec: ServiceSpec | None, now: float) -> Service:
     """A service of which only the processes are known: its newest run has to show that it is ready."""
-    newest = max(runs)
-    log.warning("%s: nothing is written down of it, but run %d is there (pid %d)", name, newest, runs[newest])
-    spec = spec or ServiceSpec(name=name, argv=_command(runs[newest]))
+    newest = max(runs, key=lambda run: (runs[run] > 0, run))
+    pid = runs[newest]
+    log.warning("%s: nothing is written down of it, but run %d is there (pid %d)", name, newest, pid)
+    spec = spec or ServiceSpec(name=name, argv=tuple(proc.command(pid).split()) or ("unknown",))
     others = tuple(sorted(runs.keys() - {newest}))
-    state = State.STARTING
     return Service(
         spec=msgspec.structs.replace(spec, check=None),
-        state=state,
+        # Without its main process the others are of no use to anybody.
+        state=State.STARTING if pid else State.KILLING,
         wanted=True,
+        again=not pid,
         run=newest,
-        last_run=newest,
+        last_run=max(runs),
         others=others,
         since=now,
         started=now,
     )
-
-
-def _command(pid: int) -> tuple[str, ...]:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-    except OSError:
-        words = []
-    return tuple(word.decode(errors="replace") for word in words) or ("unknown",)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.daemon import capture, launch
+from supervisor_stack.daemon.marks import BESIDE, Marks
 from supervisor_stack.daemon.probe import ask
 from supervisor_stack.daemon.process import Process, Processes
 from supervisor_stack.daemon.reload import reload
@@ -21,8 +22,9 @@ from supervisor_stack.spec import Check, CheckReport, ServiceSpec
 class Checks:
     """Runs commands for services, and remembers what their configuration tests reported."""
 
-    def __init__(self, processes: Processes, environ: Mapping[str, str], log_dir: str) -> None:
+    def __init__(self, processes: Processes, environ: Mapping[str, str], log_dir: str, marks: Marks) -> None:
         self._processes = processes
+        self._marks = marks
         self._environ = environ
         self._log_dir = log_dir
         self._reports: dict[str, CheckReport] = {}
@@ -39,7 +41,9 @@ class Checks:
 
         Returns its exit code, stdout and stderr. Raises SpawnError, and TimeoutError.
         """
-        env = launch.environment(spec, self._environ, run, "")
+        env = launch.environment(
+            spec, self._environ, {**self._marks.environment(spec.name, run), **BESIDE}, ""
+        )
         env = {key: value for key, value in env.items() if key not in without}
         who = launch.identity(spec)._asdict()
         return await self._processes.run(argv, timeout, env=env, cwd=spec.cwd, **who)

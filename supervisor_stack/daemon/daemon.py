@@ -116,6 +116,9 @@ class Daemon:
         problem = self._open_control()
         successor = await self._ended
         is_over = self._engine.stack.is_finished
+        if is_over:
+            for pid in await self._performer.members.end_strays():
+                log.error("cannot end pid %d: it is still there after SIGKILL", pid)
         if self._control:
             self._control.close()
         if is_over:

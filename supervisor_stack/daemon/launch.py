@@ -5,10 +5,11 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from supervisor_stack.daemon.members import MARKER, RUN_MARKER
+from supervisor_stack.daemon.process import NO_INTERPRETER
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import ServiceSpec
 
@@ -25,9 +26,14 @@ _NOT_INHERITED = (
 )
 _NOT_INHERITED_PREFIXES = ("UWSGI_", "STACKD_")
 
+LONGEST_INTERPRETER = 256
+"""Bytes of the first line of a script that the kernel reads, execve(2)."""
 
-def environment(spec: ServiceSpec, inherited: Mapping[str, str], run: int, notify: str) -> dict[str, str]:
-    """The environment of a run. `notify`: the path of its notify socket, or empty."""
+
+def environment(
+    spec: ServiceSpec, inherited: Mapping[str, str], marks: Mapping[str, str], notify: str
+) -> dict[str, str]:
+    """The environment of a run. `marks`: whose it is; `notify`: the path of its notify socket, or empty."""
     env = {
         name: value
         for name, value in inherited.items()
@@ -41,7 +47,29 @@ def environment(spec: ServiceSpec, inherited: Mapping[str, str], run: int, notif
         env["NOTIFY_SOCKET"] = notify
     if spec.parent_variable:
         env[spec.parent_variable] = str(os.getpid())
-    return env | spec.env | {MARKER: spec.name, RUN_MARKER: str(run)}
+    return {**env, **spec.env, **marks}
+
+
+def check_program(program: str, env: Mapping[str, str], cwd: str) -> None:
+    """Say that a program is not there, or its interpreter. Raises SpawnError.
+
+    Without this a program in front of it would say so: with less, and after the run has begun.
+    """
+    path = os.path.join(cwd, program) if "/" in program else shutil.which(program, path=env.get("PATH"))
+    try:
+        with open(path or "", "rb") as file:
+            line = file.readline(LONGEST_INTERPRETER)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SpawnError(f"cannot execute {program}: {error.strerror}") from error
+    except OSError:
+        return  # execve(2) has more rights than we have, or says what it lacks
+    interpreter = line.removeprefix(b"#!").split()
+    if (
+        line.startswith(b"#!")
+        and interpreter
+        and not os.path.exists(os.path.join(os.fsencode(cwd), interpreter[0]))
+    ):
+        raise SpawnError(f"cannot execute {program}: {NO_INTERPRETER}")
 
 
 class Identity(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Protocol
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.state import Service
-from supervisor_stack.daemon import capture, launch, pid_file, ports, private, refusal
+from supervisor_stack.daemon import capture, cgroup, launch, pid_file, ports, private, refusal
 from supervisor_stack.daemon.archive import Archive, SavedSocket
 from supervisor_stack.daemon.checks import Checks
 from supervisor_stack.daemon.fd_store import FdStore
@@ -24,6 +24,7 @@ from supervisor_stack.daemon.kept import Keeper
 from supervisor_stack.daemon.leaves import Leaves
 from supervisor_stack.daemon.lend import Loan, lend
 from supervisor_stack.daemon.listener import AddressInUse
+from supervisor_stack.daemon.marks import Marks
 from supervisor_stack.daemon.members import Members
 from supervisor_stack.daemon.notify import Notifications
 from supervisor_stack.daemon.output.outputs import Outputs
@@ -78,7 +79,8 @@ class Performer:
         archive: Archive,
         is_shutting_down: Callable[[], bool],
     ) -> None:
-        self.members = Members(processes)
+        self._marks = Marks(runtime_dir)
+        self.members = Members(processes, self._marks, cgroup.find(asyncio.get_running_loop()))
         self.store = store
         self.held = HeldSockets(store)
         self._archive = archive
@@ -89,7 +91,7 @@ class Performer:
         self.outputs = outputs
         self.processes = processes
         self.notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns, store)
-        self.checks = Checks(processes, environ, log_dir)
+        self.checks = Checks(processes, environ, log_dir, self._marks)
         self.keeper = Keeper(Path(runtime_dir, "kept"), self.checks.run_beside, processes)
         self.runs = Runs(
             post,
@@ -204,20 +206,26 @@ class Performer:
         own = private.prepare(spec, action.run)
         output = self.outputs.open(spec, launch.identity(spec))
         try:
-            process = self.processes.spawn(
-                (
-                    *launch.chain(spec),
-                    *loan.argv,
-                    *argv,
-                    *own,
-                ),
-                lambda process: self.exited(run, process),
-                env={**launch.environment(spec, self._environ, action.run, notify), **loan.env},
-                cwd=spec.cwd,
-                stdout=output,
-                umask=-1 if spec.umask is None else spec.umask,
-                pass_fds=loan.fds,
-            )
+            marks = self._marks.environment(spec.name, action.run)
+            env = {**launch.environment(spec, self._environ, marks, notify), **loan.env}
+            launch.check_program(argv[0], env, spec.cwd)
+            with self.members.place(spec.name, action.run) as place:
+                process = self.processes.spawn(
+                    (
+                        *place.argv,
+                        *launch.chain(spec),
+                        *loan.argv,
+                        *argv,
+                        *own,
+                    ),
+                    lambda process: self.exited(run, process),
+                    env=env,
+                    cwd=spec.cwd,
+                    stdin=place.input,
+                    stdout=output,
+                    umask=-1 if spec.umask is None else spec.umask,
+                    pass_fds=loan.fds,
+                )
         finally:
             os.close(output)
         self.runs.add(run, process)

@@ -19,7 +19,7 @@ from typing import Any, Final
 from supervisor_stack.core.events import BecameReady, Event, ProbeFailed
 from supervisor_stack.core.moves.endings import describe_exit
 from supervisor_stack.daemon import alive
-from supervisor_stack.daemon.members import descendants
+from supervisor_stack.daemon.proc import descendants
 from supervisor_stack.daemon.protocols import hangup, http, mysql, redis, uwsgi
 from supervisor_stack.daemon.protocols.answer import Answer
 from supervisor_stack.daemon.protocols.connection import Connection, reason

@@ -16,13 +16,16 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, NamedTuple
+from typing import IO
 
+from supervisor_stack.daemon import proc
 from supervisor_stack.errors import SpawnError
 
 log = logging.getLogger(__name__)
 
 PR_SET_CHILD_SUBREAPER = 36
+
+NO_INTERPRETER = "its interpreter (the first line of the script) does not exist"
 
 MAX_OUTPUT = 8 * 1024 * 1024
 """Bytes that are read of what a command printed; a dump of a large nginx configuration is 1 MB."""
@@ -50,8 +53,8 @@ class Process:
     @property
     def start(self) -> int:
         """When it began: with the pid that is its identity. 0 when it is gone."""
-        found = look(self.pid)
-        return found.start if found else 0
+        found = proc.stat(self.pid)
+        return found.started if found else 0
 
     def signal(self, number: int) -> None:
         """Send a signal; nothing happens when the process is gone already."""
@@ -78,23 +81,6 @@ class Process:
             os.close(self.pidfd)
 
 
-class Look(NamedTuple):
-    """What proc_pid_stat(5) tells of a process. `start`: in clock ticks since the boot of the machine."""
-
-    parent: int
-    start: int
-
-
-def look(pid: int) -> Look | None:
-    """None when there is no process of that number."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return Look(parent=int(fields[1]), start=int(fields[19]))
-
-
 class Processes:
     """All children of this daemon, by pid, and what it has adopted.
 
@@ -115,7 +101,7 @@ class Processes:
             raise OSError(ctypes.get_errno(), "cannot become a subreaper")
         self._loop.add_signal_handler(signal.SIGCHLD, self.reap)
 
-    def __contains__(self, pid: int) -> bool:
+    def __contains__(self, pid: object) -> bool:
         return pid in self._children
 
     def spawn(
@@ -125,6 +111,7 @@ class Processes:
         *,
         env: Mapping[str, str],
         cwd: str,
+        stdin: int = subprocess.DEVNULL,
         stdout: int | IO[bytes],
         stderr: int | IO[bytes] = subprocess.STDOUT,
         umask: int = -1,
@@ -139,7 +126,7 @@ class Processes:
                 argv,
                 env=env,
                 cwd=cwd,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 umask=umask,
@@ -168,16 +155,12 @@ class Processes:
         `start` has to be that of the process: its pid may be somebody else's by now. Raises OSError when no
         descriptor is left.
         """
-        try:
-            pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return None
-        found = look(pid)  # after that: from now on the number cannot change its owner unnoticed
-        if found is None or found.start != start:
-            os.close(pidfd)
+        pidfd = proc.hold(pid, start)
+        if pidfd is None:
             return None
         process = Process(pid, pidfd, exited)
-        if found.parent == os.getpid():  # we have executed ourselves anew
+        found = proc.stat(pid)
+        if found and found.parent == os.getpid():  # we have executed ourselves anew
             self._children[pid] = process
             self._loop.add_reader(pidfd, self.reap)
         else:
@@ -265,5 +248,5 @@ def _cause(error: Exception, program: str, cwd: str) -> str:
     if isinstance(error, FileNotFoundError) and error.filename == cwd:
         return f"its working directory {cwd} does not exist"
     if isinstance(error, FileNotFoundError) and os.path.exists(program):
-        return "its interpreter (the first line of the script) does not exist"
+        return NO_INTERPRETER
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)

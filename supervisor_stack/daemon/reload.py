@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from supervisor_stack.core.events import Event, ReloadFailed, ReloadVerified
 from supervisor_stack.core.evidence import excerpt
 from supervisor_stack.daemon.capture import Mark, mark, written_since
-from supervisor_stack.daemon.members import descendants
 from supervisor_stack.daemon.probe import HOPELESS
+from supervisor_stack.daemon.proc import descendants
 from supervisor_stack.daemon.process import Process
 from supervisor_stack.daemon.signals import number
 from supervisor_stack.spec import Reload

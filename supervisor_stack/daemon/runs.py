@@ -19,8 +19,9 @@ from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.daemon import capture, oom, private
 from supervisor_stack.daemon.archive import SavedRun
-from supervisor_stack.daemon.members import Clearing, Members, children, descendants
+from supervisor_stack.daemon.members import Clearing, Members
 from supervisor_stack.daemon.output.outputs import Outputs
+from supervisor_stack.daemon.proc import children
 from supervisor_stack.daemon.process import Process
 from supervisor_stack.daemon.signals import number
 from supervisor_stack.spec import Fifo, ServiceSpec
@@ -73,6 +74,11 @@ class Run:
         if is_told or not (fifo and self._write(fifo)):
             self.process.signal(number(stop_signal))
         self.process.signal(signal.SIGCONT)
+
+    def saved(self) -> SavedRun:
+        """What the next stackd needs to know of it."""
+        pid = self.process.pid if self.process else 0
+        return SavedRun(pid, self.start, self.marks, self.kernel_kills)
 
     def close(self) -> None:
         """Let go of what was kept for it."""
@@ -135,6 +141,7 @@ class Runs:
         self._kernel_kills = oom.kills()
         self._counted_at = time.monotonic()
         self._runs: dict[str, dict[int, Run]] = {}
+        self._left_behind: dict[str, dict[int, SavedRun]] = {}
         self._retiring: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     def add(self, run: Run, process: Process) -> None:
@@ -153,11 +160,10 @@ class Runs:
 
     def saved(self, service: str) -> dict[int, SavedRun]:
         """What the next stackd needs to know of the runs of a service."""
-        return {
-            number: SavedRun(run.process.pid, run.start, run.marks, run.kernel_kills)
-            for number, run in self._runs.get(service, {}).items()
-            if run.process
-        }
+        left = self._left_behind.get(service, {})
+        left = {number: saved for number, saved in left.items() if self.members.knows(service, number)}
+        self._left_behind[service] = left
+        return left | {number: run.saved() for number, run in self._runs.get(service, {}).items()}
 
     def get(self, service: str, number: int) -> Run | None:
         """The run, as long as its main process is there."""
@@ -168,7 +174,7 @@ class Runs:
         found: dict[int, None] = {}
         for run in reversed(self._runs.get(service, {}).values()):
             if run.process:
-                found |= dict.fromkeys((run.process.pid, *descendants(run.process.pid)))
+                found |= dict.fromkeys(self.members.pids(service, run.number, run.process.pid))
         return list(found | dict.fromkeys(self.members.left_by(service, None)))
 
     def newest_pid(self, service: str) -> int:
@@ -181,6 +187,7 @@ class Runs:
         """Its main process is gone, and its last words are where they belong."""
         run.is_over = True
         self._runs.get(run.service, {}).pop(run.number, None)
+        self._left_behind.setdefault(run.service, {})[run.number] = run.saved()
         self._post(self.end_of(run, process))
         run.close()
         self.members.look_again(run.service)
@@ -271,11 +278,6 @@ class Runs:
         await self._cleared(action.service)
         self._post(ev.GenerationGone(service=action.service, old=action.run, killed=killed))
 
-    def _tell_orphans(self, action: do.Retire) -> None:
-        for pid in self.members.orphans(action.service, action.run):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number(action.orphans))  # our own child: nobody else can have its pid
-
     async def _wait(self, gone: asyncio.Event, run: Run | None, action: do.Retire) -> bool:
         """Whether all of it was gone in time; its main process is asked again as often as at a stop."""
         spec = self._spec_of(action.service)
@@ -285,7 +287,7 @@ class Runs:
             if run and not run.is_over:
                 run.ask_to_leave(action.stop)
             elif action.orphans:
-                self._tell_orphans(action)
+                self.members.tell_orphans(action.service, action.run, number(action.orphans))
             # Its main process may be killed meanwhile, and then the others have to be told.
             pause = min(until - clock(), spec.stop_again or RETIRE_AGAIN)
             with contextlib.suppress(TimeoutError):

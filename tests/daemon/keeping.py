@@ -12,6 +12,7 @@ from typing import Any
 from supervisor_stack.daemon import launch
 from supervisor_stack.daemon.checks import Checks
 from supervisor_stack.daemon.kept import Keeper
+from supervisor_stack.daemon.marks import Marks
 from supervisor_stack.daemon.process import Process, Processes
 from supervisor_stack.daemon.signals import number
 from supervisor_stack.kinds.base import Kind
@@ -28,7 +29,7 @@ class Bench:
         self.folder = Path(spec.config).parent
         self.copy = self.folder / "kept" / f"{spec.name}.conf"
         self._processes = Processes(asyncio.get_running_loop())
-        self._checks = Checks(self._processes, os.environ, str(self.folder))
+        self._checks = Checks(self._processes, os.environ, str(self.folder), Marks(str(self.folder)))
         self.keeper = Keeper(self.copy.parent, self._checks.run_beside, self._processes)
 
     async def report(self) -> CheckReport | None:
@@ -54,7 +55,7 @@ class Bench:
             process = self._processes.spawn(
                 argv,
                 lambda _: ended.set(),
-                env=launch.environment(self.spec, os.environ, 1, ""),
+                env=launch.environment(self.spec, os.environ, {}, ""),
                 cwd=self.spec.cwd,
                 stdout=output,
             )

@@ -14,8 +14,8 @@ import pytest
 
 from supervisor_stack.core.events import AliveAnswered, AliveMissed, Event
 from supervisor_stack.daemon.alive import STOPPED
-from supervisor_stack.daemon.members import descendants
 from supervisor_stack.daemon.probe import Prober, ask
+from supervisor_stack.daemon.proc import descendants
 from supervisor_stack.spec import Address, ProbeSpec
 from tests.servers import (
     Server,

@@ -61,7 +61,7 @@ def test_stackd_without_standard_streams_gives_services_none_of_its_own(tmp_path
         stack.until_up()
         pid = stack.pid_of("app")
 
-        assert {str(Path(f"/proc/{pid}/fd/{fd}").readlink()) for fd in (0, 1, 2)} == {"/dev/null"}
+        assert {str(Path(f"/proc/{pid}/fd/{fd}").readlink()) for fd in (1, 2)} == {"/dev/null"}
 
 
 def test_a_frame_of_300_megabytes_is_not_taken_in(tmp_path: Path) -> None:

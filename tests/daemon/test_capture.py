@@ -8,6 +8,7 @@ from pathlib import Path
 
 from supervisor_stack.daemon.capture import mark, written_since
 from supervisor_stack.daemon.checks import Checks
+from supervisor_stack.daemon.marks import Marks
 from supervisor_stack.daemon.process import Processes
 from supervisor_stack.spec import Check, CheckReport, ServiceSpec
 
@@ -41,7 +42,7 @@ async def _told(check: Check) -> tuple[str, ...]:
     spec = ServiceSpec(
         name="web", argv=("web",), check=check, logs=("/own.log",), access_logs=("/visits.log",)
     )
-    checks = Checks(Processes(asyncio.get_running_loop()), os.environ, "/log")
+    checks = Checks(Processes(asyncio.get_running_loop()), os.environ, "/log", Marks("/run/stackd"))
     before = checks.logs(spec)
     await checks.test(spec, 1, check)
     return (*before, *checks.logs(spec))
