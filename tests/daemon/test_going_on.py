@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -337,10 +339,16 @@ def test_a_stackd_that_is_killed_in_the_middle_of_its_start_starts_nothing_twice
             early.kill()
     with stack:
         stack.until_up()
-        mine = str(stack.run_dir)
-        found = [
-            process.environ().get("STACKD_SERVICE")
-            for process in psutil.process_iter()
-            if process.name() == "sleep" and process.environ().get("STACKD_STACK") == mine
-        ]
-        assert sorted(map(str, found)) == sorted(f"s{number}" for number in range(20))
+        names = sorted(f"s{number}" for number in range(20))
+        # In the middle of execve(2) an environment looks empty.
+        wait_until(lambda: set(marked(stack)) == set(names), "all are there")
+        assert sorted(marked(stack)) == names
+
+
+def marked(stack: RunningStack) -> Iterator[str]:
+    """The services that processes of this stack say to be of."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            environ = process.environ()
+            if process.name() == "sleep" and environ.get("STACKD_STACK") == str(stack.run_dir):
+                yield environ["STACKD_SERVICE"]
