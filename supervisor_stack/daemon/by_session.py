@@ -139,6 +139,10 @@ class BySession:
             asyncio.get_running_loop().call_soon(self.look_anew)
         return self._seen
 
+    def undecided(self) -> list[int]:
+        """Strays of which it is not known yet whose they are, as they are just executing something."""
+        return [pid for pid in self.strays() if self.owner(pid) is None and proc.is_executing(pid)]
+
     def look_anew(self) -> None:
         """Something ended, and may have left others."""
         self._seen = None

@@ -7,6 +7,7 @@ earlier stackd started without one, and what a probe left behind.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -20,6 +21,9 @@ from supervisor_stack.daemon.ends import Ends
 from supervisor_stack.daemon.marks import Marks, Owner
 from supervisor_stack.daemon.process import Processes
 from supervisor_stack.daemon.strays import GRACE, Strays
+
+DECIDED = 0.005
+"""Seconds after which a process that was executing something is looked at again."""
 
 
 class Clearing(NamedTuple):
@@ -158,9 +162,10 @@ class Members:
                 proc.send(pid, told.started, number)
 
     def left_by(self, service: str, run: int | None) -> list[int]:
-        """What is there of a run whose main process is gone, or of all of them."""
+        """What is there of a run whose main process is gone, or of all of them; else what may be of it."""
         inside = self._inside(service, run)
-        return [*inside, *self._by_session.left_by(service, run, known=set(inside))]
+        outside = self._by_session.left_by(service, run, known=set(inside))
+        return [*inside, *outside] or self._undecided()
 
     def unattributed(self) -> list[int]:
         """Children of ours that we have not made, and that cannot be told to belong to any service."""
@@ -209,12 +214,17 @@ class Members:
                 self._cgroups.kill(service, run)
             for pid, started in outside.items():
                 proc.send(pid, started, signal.SIGKILL)
-        if not inside and not outside and clearing.main_is_gone():
+        if not inside and not outside and self._undecided():
+            asyncio.get_running_loop().call_later(DECIDED, self.look_again, service)
+        elif not inside and not outside and clearing.main_is_gone():
             del self._clearings[service, run]
             self.forget(service, run)
             clearing.done()
         elif untold := self._untold(service, run, inside, outside):
             self._ends.wait(service, untold)
+
+    def _undecided(self) -> list[int]:
+        return [pid for pid in self._by_session.undecided() if self._owner(pid) is None]
 
     def _untold(
         self, service: str, run: int | None, inside: list[int], outside: dict[int, int]

@@ -59,6 +59,20 @@ def environment(pid: int) -> bytes:
     return b""
 
 
+def is_executing(pid: int) -> bool:
+    """Whether a process is in the middle of execve(2), where it shows neither words nor environment."""
+    told = stat(pid)
+    try:
+        return told is not None and not told.ended and not environment(pid) and not _words(pid)
+    except OSError:
+        return False
+
+
+def _words(pid: int) -> bytes:
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read()
+
+
 def command(pid: int) -> str:
     """Its command line, or its name where it has none; empty when it is gone."""
     with contextlib.suppress(OSError):

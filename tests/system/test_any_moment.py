@@ -126,7 +126,11 @@ def until_only_the_stack_is_there(stack: RunningStack) -> None:
             if service.detail is None or service.detail.other_runs:
                 return False
             if service.pid:
-                known |= {service.pid, *(each.pid for each in psutil.Process(service.pid).children(True))}
+                try:
+                    below = psutil.Process(service.pid).children(True)
+                except psutil.NoSuchProcess:
+                    return False  # it was the last one to be killed, and stackd did not know yet
+                known |= {service.pid, *(each.pid for each in below)}
         return {process.pid for process in stack.descendants() if is_alive(process.pid)} <= known
 
     try:
