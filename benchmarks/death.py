@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 from benchmarks import census
-from benchmarks.crash import failures, hit
+from benchmarks.crash import failures, hit, leftovers
 from benchmarks.deaths import HANDS_OVER, NOTHING, UnderWay
 from benchmarks.sampler import Lives, Sampler
 from benchmarks.site import Site
@@ -81,7 +82,7 @@ def die(supervised: Supervised, case: UnderWay, chance: random.Random, restart_s
             supervised.kill()
         killed = time.monotonic()
         if case.crash_later:
-            crash(site, case.crash_later)
+            crash(site.folder, case.crash_later)
         time.sleep(max(0.0, killed + restart_sec - time.monotonic()))
         executed = supervised.launch()
         adopted = settled = None
@@ -145,7 +146,7 @@ def carry_out(site: Site, request: Operation) -> None:
 def begin(site: Site, case: UnderWay) -> Iterator[None]:
     """Set going what is to be under way; who asked for it waits for the answer meanwhile."""
     if case.crash:
-        crash(site, case.crash)
+        crash(site.folder, case.crash)
     if case.ask is None:
         yield
         return
@@ -154,9 +155,9 @@ def begin(site: Site, case: UnderWay) -> Iterator[None]:
         yield
 
 
-def crash(site: Site, roles: tuple[str, ...]) -> None:
-    """SIGKILL for main processes."""
-    found = census.take(site.folder)
+def crash(folder: Path, roles: tuple[str, ...]) -> None:
+    """SIGKILL for main processes of the site there."""
+    found = census.take(folder)
     hit([main for role in roles if (main := found.main(role))], signal.SIGKILL)
 
 
@@ -257,5 +258,5 @@ def strangers(supervised: Supervised) -> Iterator[str]:
         name = names.get(connection.laddr.port) if connection.laddr else None
         if name and connection.status == psutil.CONN_LISTEN and connection.pid not in known:
             yield f"a stranger listens at the port of {name}: {census.look(connection.pid or 0)}"
-    for each in found.leftovers():
-        yield f"left over: {each}"
+    for left in leftovers(supervised.site):
+        yield f"left over: {left}"

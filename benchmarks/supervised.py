@@ -47,6 +47,11 @@ autostart = false
 ROTATED = 'log = { max_bytes = "2MiB", keep = 100 }'
 
 
+def beside(folder: Path, log: str = "") -> str:
+    """The tables of the services beside the four servers. `log`: a line for that of the writer."""
+    return BESIDE.format(folder=folder, log=log, python=sys.executable, bystander=bystander.__file__)
+
+
 def installed() -> list[str]:
     """The supervisors that can be measured."""
     return ["stackd", *peers.installed()]
@@ -144,13 +149,14 @@ class Supervised:
         return subprocess.run(argv, cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode == 0
 
     def _command(self) -> list[str]:
-        values: dict[str, object] = {"bystander": Path(bystander.__file__), "python": sys.executable}
         if self.is_stackd:
-            beside = BESIDE.format(log=ROTATED if self.rotates else "", folder=self.site.folder, **values)
             edits = [self._lines(server) for server in self.site.ports]
-            edits += [("[services.nginx]\n", f"{beside}[services.nginx]\n")] if self._beside else []
+            if self._beside:
+                tables = beside(self.site.folder, ROTATED if self.rotates else "")
+                edits.append(("[services.nginx]\n", f"{tables}[services.nginx]\n"))
             self.site.edit("stackd.toml", *edits)
             return [*STACKD, "-c", str(self.site.folder / "stackd.toml")]
+        values: dict[str, object] = {"bystander": bystander.__file__, "python": sys.executable}
         values |= {f"{name}_port": port for name, port in self.site.ports.items()}
         values["uwsgi"] = f"{sys.prefix}/bin/uwsgi"
         templates = [f"{self.name}-site.conf", *([f"{self.name}-writer.conf"] if self._beside else [])]
