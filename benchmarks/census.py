@@ -24,6 +24,8 @@ PROGRAMS = {
     "uwsgi": "uwsgi",
     "nginx": "nginx",
 }
+# What else a site may run: its role is in its command line (bystander.py).
+BYSTANDER = "bystander.py"
 WORKERS = {"uwsgi": 2, "nginx": 2}
 # The same programs at another work: stackd has a server test its configuration, or the copy of it.
 TEST = re.compile(r" (?:-T|--help|--get)\b|/kept/\S+\.new")
@@ -52,7 +54,9 @@ class Process:
         return self.state == "T"
 
     def __str__(self) -> str:
-        return f"{self.title[:60].strip()} (pid {self.pid}, {self.state})"
+        # nginx says in its titles which is which; the others' begin with the path of their interpreter.
+        known = self.role and not self.title.startswith("nginx:")
+        return f"{self.role if known else self.title[:60].strip()} (pid {self.pid}, {self.state})"
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,19 @@ class Census:
 
     processes: tuple[Process, ...]
 
+    @property
+    def roles(self) -> set[str]:
+        """The servers and other services that have a main process."""
+        return {each.role for each in self.mains}
+
+    @property
+    def mains(self) -> list[Process]:
+        """The main processes, of which a server has several while one takes over from another."""
+        return [each for each in self.processes if each.is_main]
+
     def main(self, role: str) -> Process | None:
         """The main process of a server; of several the newest, since the others are to go."""
-        mains = [each for each in self.processes if each.role == role and each.is_main]
+        mains = [each for each in self.mains if each.role == role]
         return max(mains, key=lambda each: each.started, default=None)
 
     def workers(self, role: str) -> list[Process]:
@@ -93,7 +107,7 @@ class Census:
 
     def leftovers(self) -> list[Process]:
         """What belongs to no live main process, or is stopped."""
-        mains = {main.pid for role in ROLES if (main := self.main(role))}
+        mains = {main.pid for role in self.roles if (main := self.main(role))}
         tests = {each.pid for each in self.processes if TEST.search(each.title)}
         return [each for each in self.processes if each.group not in mains | tests or each.is_stopped]
 
@@ -133,6 +147,8 @@ def _role(title: str, arguments: list[str]) -> str:
         return "nginx"
     # uWSGI from a wheel is a script: the interpreter comes first.
     programs = {Path(argument.partition(" ")[0]).name for argument in arguments[:2]}
+    if BYSTANDER in programs:
+        return arguments[2]
     found = next((role for program, role in PROGRAMS.items() if program in programs), "")
     # nginx(8): -t and -T test a configuration, and leave.
     return "" if found == "nginx" and {"-t", "-T"}.intersection(arguments) else found

@@ -1,6 +1,7 @@
 """supervisord and circus, in the configurations beside this file.
 
-`NAME.conf` has one trivial program, `NAME-site.conf` the example site. PEERS names the folder of a
+`NAME.conf` has one trivial program, `NAME-site.conf` the example site, and `NAME-writer.conf` what is added
+to it for a service that writes numbered lines. PEERS names the folder of a
 virtualenv with `supervisor==4.3.0 circus==0.19.0`; without it only stackd is measured.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,10 +28,10 @@ def program(name: str) -> str:
     return str(Path(os.environ["PEERS"]) / "bin" / name)
 
 
-def command(name: str, template: str, folder: Path, **values: object) -> list[str]:
+def command(name: str, templates: Sequence[str], folder: Path, **values: object) -> list[str]:
     """Write a peer's configuration into the folder; returns the command that runs it in the foreground."""
     config = folder / f"{name}.conf"
-    text = (CONFIGURATIONS / template).read_text()
+    text = "\n".join((CONFIGURATIONS / template).read_text() for template in templates)
     config.write_text(text.format(folder=folder, **values))
     options = ["-c", str(config)] if name == "supervisord" else [str(config)]
     return [program(name), *options]
@@ -39,7 +40,7 @@ def command(name: str, template: str, folder: Path, **values: object) -> list[st
 @contextmanager
 def running(name: str, folder: Path, script: str) -> Iterator[list[str]]:
     """A peer that runs the script; yields the command that asks it for its status."""
-    argv = command(name, f"{name}.conf", folder, script=script)
+    argv = command(name, [f"{name}.conf"], folder, script=script)
     status = {
         "supervisord": [program("supervisorctl"), "-c", str(folder / "supervisord.conf"), "status"],
         "circusd": [program("circusctl"), "--endpoint", f"ipc://{folder}/endpoint", "status"],

@@ -45,12 +45,18 @@ def installed_site() -> Iterator[Path]:
 
 
 @pytest.fixture
-def site(installed_site: Path) -> Iterator[Site]:
-    """The running site, all four servers ready; stopped, and its files restored, after the test."""
+def fresh_site(installed_site: Path) -> Path:
+    """The folder, its files as they were installed, and without logs; nothing runs."""
     for name in FILES:
         shutil.copy(installed_site / f"{name}.as-installed", installed_site / name)
     for left in (installed_site / "log").glob("*"):
         left.unlink()
-    with Site(installed_site) as running:
+    return installed_site
+
+
+@pytest.fixture
+def site(fresh_site: Path) -> Iterator[Site]:
+    """The running site, all four servers ready; stopped after the test."""
+    with Site(fresh_site) as running:
         running.until_up()
         yield running
