@@ -28,12 +28,12 @@ FIRST = 1000
 # The numbers of the descriptors and of the pipe, then the command. The time is that of the exec, as an
 # interpreter has started before it.
 LAUNCH = """
-import os, sys, time
-numbers, told = sys.argv[1].split(), int(sys.argv[2])
+import fcntl, os, sys, time
+numbers, told = sys.argv[1].split(), fcntl.fcntl(int(sys.argv[2]), fcntl.F_DUPFD_CLOEXEC, 900)
+os.close(int(sys.argv[2]))
 for place, number in enumerate(numbers, 3):
     os.dup2(int(number), place)
     os.close(int(number))
-os.set_inheritable(told, False)
 if numbers:
     os.environ["LISTEN_PID"] = str(os.getpid())
 os.write(told, repr(time.monotonic()).encode())
