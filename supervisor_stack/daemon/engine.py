@@ -21,6 +21,13 @@ TURN = 0.005
 """Seconds of work on the inbox before sockets and timers get their turn: a thousand services that
 die at once must not make the control socket deaf."""
 
+LATE = 0.5
+"""Seconds. An alarm that rings so much too late has not been waited for: stackd was stopped (SIGSTOP), the
+machine was suspended or hopelessly overloaded."""
+
+GRACE = 1.0
+"""Seconds for what happened meanwhile to be heard of, before anybody is judged for his silence."""
+
 
 class Engine:
     """Drives a stack on a running asyncio loop. `finished` is called once, when the stack is."""
@@ -33,6 +40,7 @@ class Engine:
         self._inbox: deque[Event] = deque()
         self._turning = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
 
     def now(self) -> float:
         """Monotonic seconds: the only clock that the core ever sees."""
@@ -79,19 +87,27 @@ class Engine:
                 log.exception("cannot perform %s: internal error", action)
 
     def _arm(self) -> None:
-        deadline = self.stack.deadline
+        deadline = max(self.stack.deadline, self._not_before)
         if self._alarm is not None:
             if self._alarm.when() == deadline:
                 return
             self._alarm.cancel()
             self._alarm = None
         if deadline != float("inf"):
-            self._alarm = self._loop.call_at(deadline, self._ring)
+            self._alarm = self._loop.call_at(deadline, self._ring, deadline)
 
-    def _ring(self) -> None:
+    def _ring(self, deadline: float) -> None:
         self._alarm = None
+        now = self.now()
+        if now - deadline > LATE:
+            log.warning(
+                "stackd stood still for %.1f s or more; deadlines wait for what happened", now - deadline
+            )
+            self._not_before = now + GRACE
+            self._arm()
+            return
         try:
-            self._carry_out(self.stack.wake(self.now()))
+            self._carry_out(self.stack.wake(now))
         except Exception:
             log.exception("cannot handle a deadline: internal error; its service stays as it was")
         self._schedule()
