@@ -21,12 +21,12 @@ TURN = 0.005
 """Seconds of work on the inbox before sockets and timers get their turn: a thousand services that
 die at once must not make the control socket deaf."""
 
+LATE = 0.5
+"""Seconds. An alarm that rings so much too late has not been waited for: stackd was stopped (SIGSTOP), the
+machine was suspended or hopelessly overloaded."""
 
-STANDSTILL = 1.0
-"""An alarm so many seconds late was not heard in time: stackd was stopped (SIGSTOP), or its machine was."""
-
-GRACE = 2.0
-"""Seconds after a standstill in which no deadline passes: what came in time is to be heard first."""
+GRACE = 1.0
+"""Seconds for what happened meanwhile to be heard of, before anybody is judged for his silence."""
 
 
 class Engine:
@@ -119,8 +119,8 @@ class Engine:
     def _ring(self, due: float) -> None:
         self._alarm = None
         late = self.now() - due
-        if late > STANDSTILL:
-            log.warning("stackd stood still for %.0f s; deadlines are put off by %g s", late, GRACE)
+        if late > LATE:
+            log.warning("stackd stood still for %.1f s or more; deadlines wait for what happened", late)
             self._not_before = self.now() + GRACE
         else:
             self._rung = True  # what has come in before counts first

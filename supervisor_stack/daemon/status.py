@@ -113,8 +113,10 @@ class StatusReader:
     def _processes(self, service: Service) -> list[messages.Process]:
         if service.pid is None and not service.others:
             return []
-        import psutil  # 30 ms that the start of the services should not wait for
-
+        try:
+            import psutil  # 30 ms that the start of the services should not wait for
+        except (ImportError, OSError):
+            return []  # no descriptors left; the import system then finds no module
         found = []
         for pid in self._pids(service.name):
             try:
@@ -132,8 +134,8 @@ class StatusReader:
                             memory_bytes=process.memory_info().rss,
                         )
                     )
-            except psutil.Error:
-                continue  # it ended while we looked, or is not ours to look into
+            except (psutil.Error, OSError):
+                continue  # it ended while we looked, is not ours to look into, or no descriptors are left
         return found
 
 
