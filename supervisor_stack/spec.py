@@ -276,6 +276,11 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
     nice: int | None = None
     oom_score_adj: int | None = None
 
+    @property
+    def tells_ready(self) -> bool:
+        """Whether only the service itself tells when it is ready (sd_notify(3))."""
+        return self.ready is not None and self.ready.type == "notify"
+
 
 class ControlSpec(Spec, frozen=True, kw_only=True):
     """Where stackd listens, and which group may talk to it."""

@@ -96,11 +96,13 @@ class Spawned(RunEvent, frozen=True):
 
 
 class SpawnFailed(RunEvent, frozen=True):
-    """The process could not be made. `final`: trying again would not help."""
+    """The process could not be made. `final`: trying again would not help; `passing`: the machine lacks
+    something for now, which says nothing of the service."""
 
     reason: str
     detail: tuple[str, ...] = ()
     final: bool = False
+    passing: bool = False
 
 
 class BecameReady(RunEvent, frozen=True):

@@ -51,14 +51,16 @@ DOWN = AT_REST | {State.WAITING, State.BACKOFF}
 class Ending(msgspec.Struct, frozen=True):
     """Why a run comes to its end.
 
-    `final`: another try would not help. `unexplained`: the run's last words should say more. `hung`: it
-    answers nobody, so that SIGKILL may end it whatever its `kill` says.
+    `final`: another try would not help. `passing`: it was no fault of the service. `unexplained`: the run's
+    last words should say more. `hung`: it answers nobody, so that SIGKILL may end it whatever its `kill`
+    says.
     """
 
     reason: str
     detail: tuple[str, ...] = ()
     clean: bool = False
     final: bool = False
+    passing: bool = False
     unexplained: bool = False
     hung: bool = False
 

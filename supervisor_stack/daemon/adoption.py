@@ -143,8 +143,7 @@ class _Adoption:
     def _listen(self) -> None:
         """Hear on what it tells of itself."""
         spec, present = self._spec, self._alive.get(self.record.run)
-        is_heard = spec.notify or (spec.ready is not None and spec.ready.type == "notify")
-        if present and is_heard:
+        if present and (spec.notify or spec.tells_ready):
             self._shell.notifications.adopt(spec.name, self.record.run, present.pid)
 
     def _read_output(self) -> None:

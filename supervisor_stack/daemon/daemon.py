@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
+from supervisor_stack.daemon import limits
 from supervisor_stack.daemon.adoption import adopt
 from supervisor_stack.daemon.archive import Archive
 from supervisor_stack.daemon.clock import wall
@@ -84,6 +85,7 @@ class Daemon:
             self._store,
             self._archive,
             lambda: stack.is_shutting_down,
+            limits.make_room(),
         )
         self._engine.perform = self._performer
         self._control: Control | None = None

@@ -96,17 +96,21 @@ def identity(spec: ServiceSpec) -> Identity:
     )
 
 
-def chain(spec: ServiceSpec) -> tuple[str, ...]:
+def chain(spec: ServiceSpec, nofile: str = "") -> tuple[str, ...]:
     """Programs that set what has to be set between fork and exec, and then become the service.
 
     Popen's preexec_fn would run Python in a forked child of a process with threads. Its `user` works,
     but costs the vfork: copying the page tables of stackd takes 2 to 5 ms, in which the loop stands
     still. These tools are of util-linux and coreutils, on every Debian. setpriv comes last: the others
     may need root.
+
+    `nofile`: the limit of descriptors of a service that has none of its own, as SOFT:HARD; empty: as ours.
     """
     words: list[str] = []
-    if spec.limits:
+    if spec.limits or nofile:
         words.append("prlimit")
+        if nofile and "nofile" not in spec.limits:
+            words.append(f"--nofile={nofile}")
         words += [
             f"--{name}={'unlimited' if value < 0 else value}" for name, value in sorted(spec.limits.items())
         ]

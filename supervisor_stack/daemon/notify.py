@@ -19,6 +19,7 @@ from typing import Final
 
 from supervisor_stack.core.events import BecameReady, Event, StatusReceived
 from supervisor_stack.daemon.fd_store import FdStore, name_of
+from supervisor_stack.daemon.pidfd import datagram_socket_of
 from supervisor_stack.daemon.text import printable
 from supervisor_stack.errors import SpawnError
 
@@ -90,11 +91,14 @@ class Notifications:
     def adopt(self, service: str, run: int, pid: int) -> None:
         """Go on hearing a run that an earlier stackd has started.
 
-        The socket of that one, where it was handed over, still has what was said meanwhile.
+        The socket of that one still has what was said meanwhile: it was handed over, or the run keeps it.
         """
+        path = self._directory / f"{service}.sock"
         fd = self._store.take(name_of("notify", service))
+        if fd is None:
+            fd = datagram_socket_of(pid, str(path))
         if fd is not None:
-            self._listen(service, socket.socket(fileno=fd), self._directory / f"{service}.sock")
+            self._listen(service, socket.socket(fileno=fd), path)
         else:
             try:
                 self.open(service)
@@ -106,6 +110,11 @@ class Notifications:
         self._listeners[service] = _Listener(sock, path)
         self._store.keep(name_of("notify", service), sock.fileno())
         asyncio.get_running_loop().add_reader(sock, partial(self._read, service))
+
+    def sockets(self, service: str) -> tuple[int, ...]:
+        """Its descriptor, if there is one."""
+        listener = self._listeners.get(service)
+        return (listener.socket.fileno(),) if listener else ()
 
     def bind_run(self, service: str, run: int, pid: int) -> None:
         """What comes from now on is about this run, whose main process is `pid`.

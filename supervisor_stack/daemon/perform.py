@@ -7,32 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.state import Service
-from supervisor_stack.daemon import capture, cgroup, launch, pid_file, ports, private, refusal
-from supervisor_stack.daemon.archive import Archive, SavedSocket
+from supervisor_stack.daemon import capture, cgroup, pid_file, private, refusal
+from supervisor_stack.daemon.archive import Archive
 from supervisor_stack.daemon.checks import Checks
 from supervisor_stack.daemon.fd_store import FdStore
 from supervisor_stack.daemon.held import HeldSockets
 from supervisor_stack.daemon.kept import Keeper
 from supervisor_stack.daemon.leaves import Leaves
-from supervisor_stack.daemon.lend import Loan, lend
-from supervisor_stack.daemon.listener import AddressInUse
 from supervisor_stack.daemon.marks import Marks
 from supervisor_stack.daemon.members import Members
+from supervisor_stack.daemon.memory import Memory
 from supervisor_stack.daemon.notify import Notifications
 from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.daemon.probe import Prober
 from supervisor_stack.daemon.process import Process, Processes
 from supervisor_stack.daemon.runs import Run, Runs
-from supervisor_stack.errors import SpawnError, StackError
-from supervisor_stack.spec import Address, ServiceSpec
+from supervisor_stack.daemon.spawn import Spawner
+from supervisor_stack.errors import StackError
+from supervisor_stack.spec import ServiceSpec
 
 log = logging.getLogger(__name__)
 
@@ -78,20 +76,18 @@ class Performer:
         store: FdStore,
         archive: Archive,
         is_shutting_down: Callable[[], bool],
+        nofile: str,
     ) -> None:
-        self._marks = Marks(runtime_dir)
-        self.members = Members(processes, self._marks, cgroup.find(asyncio.get_running_loop()))
+        marks = Marks(runtime_dir)
+        self.members = Members(processes, marks, cgroup.find(asyncio.get_running_loop()))
         self.store = store
         self.held = HeldSockets(store)
-        self._archive = archive
-        self._is_shutting_down = is_shutting_down
-        self._records: dict[str, Service] = {}
-        self._post = post
-        self._spec_of = spec_of
+        self.post = post
+        self.spec_of = spec_of
         self.outputs = outputs
         self.processes = processes
         self.notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns, store)
-        self.checks = Checks(processes, environ, log_dir, self._marks)
+        self.checks = Checks(processes, environ, log_dir, marks)
         self.keeper = Keeper(Path(runtime_dir, "kept"), self.checks.run_beside, processes)
         self.runs = Runs(
             post,
@@ -101,18 +97,19 @@ class Performer:
             cleared=self._write_pid_file,
             outputs=outputs,
         )
+        self.memory = Memory(archive, self.runs, self.held, is_shutting_down)
         self._prober = Prober(post)
         self._watcher = watcher
         self._audience = audience
         self._environ = environ
-        self._leaves = Leaves(post)
+        self.leaves = Leaves(post)
         self._keeping = Leaves(post)
         self._refusals = Leaves(post)
         self._orders: dict[type[do.Action], Callable[..., None]] = {
-            do.Remember: self._remember,
+            do.Remember: self.memory,
             do.Publish: audience.publish,
             do.Finish: audience.finish,
-            do.Spawn: self._spawn,
+            do.Spawn: Spawner(self, marks, environ, nofile),
             do.Signal: self.runs.signal,
             do.AskToLeave: self.runs.ask_to_leave,
             do.Sweep: self.runs.sweep,
@@ -124,7 +121,7 @@ class Performer:
             do.WatchAlive: self._watch_alive,
             do.StopProbe: lambda action: self._prober.stop(action.service),
             do.RunCheck: self._test,
-            do.StopCheck: lambda action: self._leaves.stop(action.service),
+            do.StopCheck: lambda action: self.leaves.stop(action.service),
             do.StartReload: self._reload,
             do.KeepConfig: self._keep,
             do.WatchFiles: self._watch_files,
@@ -134,19 +131,6 @@ class Performer:
         """Carry out one order."""
         self._orders[type(action)](action)
 
-    def _remember(self, action: do.Remember) -> None:
-        if action.record is None:
-            self._records.pop(action.service, None)
-            self._archive.remove(action.service)
-        else:
-            self._records[action.service] = action.record
-            self._write_down(action.service)
-
-    def _write_down(self, service: str) -> None:
-        if record := self._records.get(service):
-            held = tuple(SavedSocket(address, file) for address, file in self.held.files(service).items())
-            self._archive.write(record, self.runs.saved(service), held, self._is_shutting_down())
-
     def forget(self, services: Container[str]) -> None:
         """Keep nothing any more for all but these services."""
         self.keeper.forget(services)
@@ -154,95 +138,6 @@ class Performer:
         self.notifications.forget(services)
 
     # The process.
-
-    def _spawn(self, action: do.Spawn) -> None:
-        spec = self._spec_of(action.service)
-        for needed in spec.preconditions:
-            if not os.path.exists(needed.path):
-                self._post(_spawn_failed(action, needed.problem, final=True))
-                return
-        unheld = [address for address in action.addresses if address not in action.hold]
-        if taken := next(filter(ports.is_taken, unheld), None):
-            self._refuse_taken(action, taken)
-            return
-        try:
-            self._hold_for(spec, action)
-            run = self._launch(spec, action)
-        except AddressInUse as error:
-            self._refuse_taken(action, error.address)
-        except SpawnError as error:
-            who = f" (as {spec.user})" if spec.user else ""
-            self._post(_spawn_failed(action, f"{error}{who}", detail=error.detail))
-        except OSError as error:  # no descriptors left, and the like
-            self._post(_spawn_failed(action, f"cannot make the process: {error.strerror}"))
-        else:
-            pid = run.process.pid if run.process else 0
-            self.notifications.bind_run(spec.name, run.number, pid)
-            self._post(ev.Spawned(service=spec.name, run=run.number, pid=pid))
-
-    def _refuse_taken(self, action: do.Spawn, address: Address) -> None:
-        async def describe() -> ev.Event:
-            return _spawn_failed(action, f"{address} is in use by {await ports.describe_holder(address)}")
-
-        self._leaves.start(action.service, describe(), _spawn_failed(action, f"{address} is in use"))
-
-    def _hold_for(self, spec: ServiceSpec, action: do.Spawn) -> None:
-        if spec.hold is None:
-            self.held.release(spec.name)
-            return
-        present = self.held.addresses(spec.name) if action.beside else ()
-        who = launch.identity(spec)
-        self.held.hold(spec.name, spec.hold, tuple(dict.fromkeys((*action.hold, *present))), who)
-
-    def _launch(self, spec: ServiceSpec, action: do.Spawn) -> Run:
-        notify = self._open_notifications(spec)
-        held = self.held.held(spec.name)
-        lent = {address: held[address] for address in action.hold if address in held}
-        loan = lend(spec.hold, lent) if spec.hold else Loan()
-        run = Run(spec, action.run, tuple(map(capture.mark, self.checks.logs(spec))))
-        argv = self.keeper.argv(spec) if action.copy else spec.argv
-        if not action.copy:
-            self.keeper.note(spec, action.run, self.checks.report(spec.name))
-        own = private.prepare(spec, action.run)
-        output = self.outputs.open(spec, launch.identity(spec))
-        try:
-            marks = self._marks.environment(spec.name, action.run)
-            env = {**launch.environment(spec, self._environ, marks, notify), **loan.env}
-            launch.check_program(argv[0], env, spec.cwd)
-            with self.members.place(spec.name, action.run) as place:
-                process = self.processes.spawn(
-                    (
-                        *place.argv,
-                        *launch.chain(spec),
-                        *loan.argv,
-                        *argv,
-                        *own,
-                    ),
-                    lambda process: self.exited(run, process),
-                    env=env,
-                    cwd=spec.cwd,
-                    stdin=place.input,
-                    stdout=output,
-                    umask=-1 if spec.umask is None else spec.umask,
-                    pass_fds=loan.fds,
-                )
-        finally:
-            os.close(output)
-        self.runs.add(run, process)
-        return run
-
-    def _open_notifications(self, spec: ServiceSpec) -> str:
-        """Where it may tell about itself. Only a service whose readiness is told so cannot do without."""
-        needs_it = spec.ready is not None and spec.ready.type == "notify"
-        if not (needs_it or spec.notify):
-            return ""
-        try:
-            return self.notifications.open(spec.name)
-        except SpawnError as error:
-            if needs_it:
-                raise
-            log.warning("%s: %s; it goes without", spec.name, error.message)
-            return ""
 
     def exited(self, run: Run, process: Process) -> None:
         """The main process of a run is gone."""
@@ -255,7 +150,7 @@ class Performer:
         self.outputs.drain(run.service, take_in)
 
     def _watch_stop(self, action: do.WatchStop) -> None:
-        spec = self._spec_of(action.service)
+        spec = self.spec_of(action.service)
         marks = [capture.mark(path) for path in self.checks.logs(spec)]
 
         async def watch() -> ev.Event:
@@ -267,20 +162,20 @@ class Performer:
     # Its sockets and its files.
 
     def _hold(self, action: do.HoldSockets) -> None:
-        spec = self._spec_of(action.service)
+        spec = self.spec_of(action.service)
         pid = self.runs.newest_pid(spec.name) if spec.hold else 0
         if pid and (missing := self.held.adopt(spec.name, action.addresses, pid)):
-            self._post(ev.HoldFailed(service=spec.name, addresses=missing))
-        self._write_down(spec.name)
+            self.post(ev.HoldFailed(service=spec.name, addresses=missing))
+        self.memory.write_down(spec.name)
 
     def _release(self, action: do.ReleaseSockets) -> None:
         self.held.release(action.service)
-        self._write_down(action.service)
+        self.memory.write_down(action.service)
 
     async def _write_pid_file(self, service: str) -> None:
         """An older run has gone, and has removed what was not its own any more."""
         spec, report, pid = (
-            self._spec_of(service),
+            self.spec_of(service),
             self.checks.report(service),
             self.runs.newest_pid(service),
         )
@@ -288,7 +183,7 @@ class Performer:
             await pid_file.restore(self.checks, spec, report.pid_file, pid)
 
     def _keep(self, action: do.KeepConfig) -> None:
-        spec = self._spec_of(action.service)
+        spec = self.spec_of(action.service)
 
         async def keep() -> ev.Event | None:
             await asyncio.sleep(KEEP_DELAY)
@@ -306,7 +201,7 @@ class Performer:
     # Probes and tests.
 
     def _start_probe(self, action: do.StartProbe) -> None:
-        spec = self._spec_of(action.service)
+        spec = self.spec_of(action.service)
         run = self.runs.get(action.service, action.run)
         if spec.ready is not None and run is not None and run.process is not None:
             apart = private.ready_probe(spec, action.run) if action.beside else None
@@ -318,30 +213,24 @@ class Performer:
             )
 
     def _watch_alive(self, action: do.WatchAlive) -> None:
-        spec = self._spec_of(action.service)
+        spec = self.spec_of(action.service)
         run = self.runs.get(action.service, action.run)
         if spec.alive is not None and run is not None and run.process is not None:
             command = self.checks.probe_command(spec, action.run)
             self._prober.watch(spec.name, action.run, spec.alive, action.address, run.process.pid, command)
 
     def _test(self, action: do.RunCheck) -> None:
-        spec = self._spec_of(action.service)
+        spec = self.spec_of(action.service)
         if spec.check is None:
             raise TypeError(f"{spec.name} has no configuration test")
         stopped = ev.CheckFinished(
             service=spec.name, run=action.run, ok=False, summary="the configuration test was stopped"
         )
-        self._leaves.start(spec.name, self.checks.test(spec, action.run, spec.check), stopped)
+        self.leaves.start(spec.name, self.checks.test(spec, action.run, spec.check), stopped)
 
     def _reload(self, action: do.StartReload) -> None:
-        spec = self._spec_of(action.service)
+        spec = self.spec_of(action.service)
         run = self.runs.get(action.service, action.run)
         if run is not None and run.process is not None:
             self.keeper.note(spec, action.run, self.checks.report(spec.name))
-            self._leaves.start(spec.name, self.checks.reload(spec, action, run.process))
-
-
-def _spawn_failed(
-    action: do.Spawn, reason: str, final: bool = False, detail: tuple[str, ...] = ()
-) -> ev.SpawnFailed:
-    return ev.SpawnFailed(service=action.service, run=action.run, reason=reason, final=final, detail=detail)
+            self.leaves.start(spec.name, self.checks.reload(spec, action, run.process))

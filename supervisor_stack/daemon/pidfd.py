@@ -28,20 +28,39 @@ def listeners_of(pid: int, wanted: Collection[Address]) -> dict[Address, Listene
     (ptrace(2)), which root has, and the same user, where no security module says otherwise.
     """
     found: dict[Address, Listener] = {}
+    for sock in _sockets(pid):
+        with sock:
+            address = _listens_at(sock)
+            match = next((each for each in wanted if address and _is_same(each, address)), None)
+            if match and match not in found:
+                found[match] = Listener(fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, FIRST_FD))
+    return found
+
+
+def datagram_socket_of(pid: int, path: str) -> int | None:
+    """The unix socket for datagrams that is bound to this path, when the process has it; the caller's."""
+    try:
+        for sock in _sockets(pid):
+            with sock:
+                if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_DGRAM):
+                    continue
+                if sock.getsockname() == path:
+                    return fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, FIRST_FD)
+    except OSError:
+        return None  # it is gone, or may not be looked into
+    return None
+
+
+def _sockets(pid: int) -> Iterator[socket.socket]:
+    """Copies of all sockets of a process, for the caller to close."""
     pidfd = os.pidfd_open(pid)
     try:
         for number in _socket_numbers(pid):
             fd = _duplicate(pidfd, number)
-            if fd is None:
-                continue
-            with socket.socket(fileno=fd) as sock:
-                address = _listens_at(sock)
-                match = next((each for each in wanted if address and _is_same(each, address)), None)
-                if match and match not in found:
-                    found[match] = Listener(fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, FIRST_FD))
+            if fd is not None:
+                yield socket.socket(fileno=fd)
     finally:
         os.close(pidfd)
-    return found
 
 
 def _socket_numbers(pid: int) -> Iterator[int]:

@@ -72,7 +72,7 @@ def test_without_descriptors_nothing_is_lost_and_it_goes_on_when_there_are_some(
             assert stack.pid_of("two") == two
         stack.until_up()
 
-        assert told == "cannot execute /usr/bin/sleep: Too many open files"
+        assert told == "cannot make the process: Too many open files"
         assert stack.pid_of("two") == two
         with StackClient(stack.client.endpoint) as another:
             assert another.request(Status()).stack.state == "running"

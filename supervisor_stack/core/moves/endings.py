@@ -74,7 +74,7 @@ def forget_generation(service: Service, event: ev.GenerationGone, now: float, ch
 
 def after_spawn_failure(service: Service, event: ev.SpawnFailed, now: float, chance: float) -> Step:
     """There is no process, and why."""
-    ending = Ending(event.reason, event.detail, final=event.final)
+    ending = Ending(event.reason, event.detail, final=event.final, passing=event.passing)
     return settle(msgspec.structs.replace(service, ending=ending), now, chance)
 
 
@@ -217,7 +217,7 @@ def _next(service: Service, now: float, chance: float) -> Service:
 def _fail(service: Service, ending: Ending, now: float, chance: float) -> Service:
     """The run ended as it should not have: again at once, later, or not at all."""
     limit = service.spec.start_limit
-    failed_at = restart.within(service.failed_at, limit, now)
+    failed_at = service.failed_at if ending.passing else restart.within(service.failed_at, limit, now)
     failures = service.failures + 1
     common: dict[str, Any] = {
         "pid": None,
@@ -230,7 +230,7 @@ def _fail(service: Service, ending: Ending, now: float, chance: float) -> Servic
     }
     if ending.final or service.spec.restart == "never":
         return enter(service, State.FAILED, now, **common)
-    if restart.is_exhausted(failed_at, limit):
+    if not ending.passing and restart.is_exhausted(failed_at, limit):
         told = f"gave up after {len(failed_at)} failures in {limit.interval:g} s: {ending.reason}"
         return enter(service, State.FAILED, now, **common | {"reason": told})
     common["restarts"] = service.restarts + 1

@@ -1,0 +1,22 @@
+"""Room for descriptors: each service costs stackd some, and each client of the control socket one.
+
+The soft limit of 1024 that is usual is for programs that use select(2). With none left, libzmq 4.3 aborts the
+process as soon as somebody connects (ipc_listener.cpp), and nothing can be started.
+"""
+
+from __future__ import annotations
+
+import resource
+
+MOST = 65536
+"""As much as the systemd unit gives."""
+
+
+def make_room() -> str:
+    """Raise the soft limit; returns what services are to get instead, as prlimit(1) takes it, or nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return ""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return f"{soft}:{'unlimited' if hard == resource.RLIM_INFINITY else hard}"
