@@ -1,0 +1,237 @@
+"""A throw-away machine: Debian in a container of systemd-nspawn(1), with a systemd of its own as pid 1.
+
+It has its own mounts, processes, cgroups and network (the loopback only). What is changed in it is kept in
+memory, or in a folder of the caller, and never in the image.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import shlex
+import signal
+import socket
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+BOOT_TIMEOUT = 90.0
+"""Seconds until systemd has started all that belongs to the boot; on an idle machine it takes one or two."""
+
+# What systemd-nspawn is started by, in a mount namespace of its own: with the last process all mounts are gone.
+# nspawn's own folder is there too, so that machines side by side know nothing of each other.
+# $1: the layers below, the upper one first; $2: where changes are kept, or empty for memory; $3: a folder for the
+# root. tmpfs is given its size, for its default of half the memory may be little. 133 is how nspawn with --keep-unit
+# says that the machine wants to be booted again (its source: EXIT_FORCE_RESTART).
+MOUNT = """
+set -e
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs -o mode=0700 tmpfs /run/systemd/nspawn
+changes=$2
+if [ -z "$changes" ]; then
+    mount -t tmpfs -o mode=0755,size=4g tmpfs "$3"
+    changes=$3/changes
+    mkdir "$changes" "$3/root"
+    root=$3/root
+else
+    root=$3
+fi
+mkdir -p "$changes/upper" "$changes/work"
+mount -t overlay -o "lowerdir=$1,upperdir=$changes/upper,workdir=$changes/work" overlay "$root"
+shift 3
+code=133
+while [ "$code" -eq 133 ]; do
+    code=0
+    setpriv --pdeathsig KILL systemd-nspawn --directory="$root" "$@" || code=$?
+done
+exit "$code"
+"""
+
+# Inside, nothing of this machine's environment holds, and with it none of its paths.
+ENVIRONMENT = (
+    "env",
+    "-i",
+    "HOME=/root",
+    "LANG=C.UTF-8",
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+)
+
+
+class BootError(Exception):
+    """The machine did not come up; the text has the last words of its console."""
+
+
+class Machine:
+    """One booted machine; leaving the block takes it down and forgets what was changed in it."""
+
+    def __init__(self, layers: Sequence[Path], changes: Path | None = None) -> None:
+        """`layers`: root file systems to lay over each other, the first on top. `changes`: kept there."""
+        self._layers = ":".join(map(str, layers))
+        self._changes = changes
+        self._folder = tempfile.TemporaryDirectory(prefix="machine-")
+        self._leader = 0
+
+    def __enter__(self) -> Self:
+        folder = Path(self._folder.name)
+        (folder / "root").mkdir()
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(folder / "notify"))
+        with (folder / "console").open("wb") as console:
+            self._nspawn = subprocess.Popen(
+                (
+                    # Whoever kills the tests leaves no machine behind.
+                    *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount"),
+                    *("sh", "-c", MOUNT, "sh", self._layers, str(self._changes or ""), folder / "root"),
+                    *("--quiet", "--boot", "--machine=throw-away", "--notify-ready=yes"),
+                    # Without a systemd outside there is nobody to register with.
+                    *("--register=no", "--keep-unit", "--private-network", "--resolv-conf=off"),
+                    *("--timezone=off", "--link-journal=no", "--console=read-only", "--suppress-sync=yes"),
+                ),
+                env=os.environ
+                | {"NOTIFY_SOCKET": str(folder / "notify"), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._pidfd = os.pidfd_open(self._nspawn.pid)
+        try:
+            self._until_up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    def _until_up(self) -> None:
+        """Wait for the READY=1 of the systemd inside: the boot is done (systemd(1), $NOTIFY_SOCKET)."""
+        deadline = time.monotonic() + BOOT_TIMEOUT
+        self._leader = 0
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            readable = select.select([self._notify, self._pidfd], [], [], left)[0]
+            if self._notify not in readable:
+                why = "systemd-nspawn ended" if readable else f"it is not up after {BOOT_TIMEOUT:.0f} s"
+                raise BootError(f"cannot boot a machine: {why}; its console:\n{self.console()}")
+            for line in self._notify.recv(65536).decode().splitlines():
+                name, _, value = line.partition("=")
+                if name == "X_NSPAWN_LEADER_PID":
+                    self._leader = int(value)
+                if line == "READY=1" and self._leader:
+                    return
+
+    def console(self) -> str:
+        """The last lines that appeared on the machine's console."""
+        text = (Path(self._folder.name) / "console").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-30:])
+
+    def command(self, argv: Sequence[str], folder: str = "/root") -> tuple[str, ...]:
+        """What to run here so that `argv` runs inside."""
+        return (
+            *("nsenter", "--target", str(self._leader), "--all"),
+            *ENVIRONMENT,
+            *("sh", "-c", 'cd "$0" && exec "$@"', folder, *argv),
+        )
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """Start a command inside, as root, with pipes to its three standard streams."""
+        return subprocess.Popen(
+            self.command(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(
+        self, *argv: str, check: bool = True, given: bytes = b"", timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command inside, as root, to its end. `check`: it has to succeed, or its output is shown."""
+        done = subprocess.run(
+            self.command(argv),
+            check=False,
+            input=given,
+            capture_output=True,
+            timeout=timeout,
+        )
+        told = subprocess.CompletedProcess(
+            argv, done.returncode, done.stdout.decode(), done.stderr.decode(errors="replace")
+        )
+        if check and told.returncode:
+            raise AssertionError(
+                f"inside, {shlex.join(argv)} exited {told.returncode}:\n{told.stdout}{told.stderr}"
+            )
+        return told
+
+    def sh(self, script: str, check: bool = True) -> str:
+        """Run a shell script inside; returns what it printed."""
+        return self.run("sh", "-euc", script, check=check).stdout
+
+    def systemctl(self, *argv: str, check: bool = True) -> str:
+        """Run systemctl inside; returns what it printed."""
+        return self.run("systemctl", "--no-pager", *argv, check=check).stdout
+
+    def show(self, unit: str, key: str) -> str:
+        """One property of a unit."""
+        return self.systemctl("show", "--property", key, "--value", unit).strip()
+
+    def journal(self, *argv: str) -> str:
+        """The messages that journalctl finds, one a line."""
+        # What was sent to journald before is in the journal after this.
+        self.run("journalctl", "--sync")
+        return self.run("journalctl", "--no-pager", "--quiet", "--output=cat", *argv).stdout
+
+    def read(self, path: str) -> str:
+        """A file of the machine."""
+        return self.run("cat", path).stdout
+
+    def write(self, path: str, text: str) -> None:
+        """Make or replace a file of the machine, and the folder that it is in."""
+        self.run("sh", "-c", 'mkdir -p "${0%/*}" && cat >"$0"', path, given=text.encode())
+
+    def push(self, source: Path, target: str, exclude: Sequence[str] = ()) -> None:
+        """Copy a file, or all that is in a folder without the names in `exclude`, to the path `target` inside."""
+
+        def chosen(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+            member.uid = member.gid = 0
+            member.uname = member.gname = "root"
+            return None if Path(member.name).name in exclude else member
+
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(source, arcname=target.lstrip("/"), filter=chosen)
+        self.run("tar", "-C", "/", "-xf", "-", given=archive.getvalue())
+
+    def reboot(self) -> None:
+        """Reboot it as its administrator does, and wait until it is up again."""
+        # systemctl is ended by the reboot that it asks for, or not; both are fine.
+        self.systemctl("reboot", check=False)
+        self._until_up()
+
+    def power_off(self) -> None:
+        """Shut it down in order, and wait for its end: for changes that shall be kept."""
+        self.systemctl("poweroff", check=False)
+        if self._nspawn.wait(BOOT_TIMEOUT):
+            raise AssertionError(f"the machine did not power off well; its console:\n{self.console()}")
+
+    def down(self) -> None:
+        """Cut its power."""
+        if self._leader:
+            # With its pid 1 every other process of a pid namespace ends (pid_namespaces(7)).
+            try:
+                os.kill(self._leader, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._nspawn.kill()
+        self._nspawn.wait()
+        os.close(self._pidfd)
+        self._notify.close()
+        self._folder.cleanup()
