@@ -106,8 +106,10 @@ def _mirror(release: str) -> tuple[str, str]:
     """Where apt gets this release from, and the key that signs it, if apt's sources name one."""
     # apt-get(8), indextargets: what is configured, in whatever form it is written.
     told = _run(
-        ["apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(SITE) $(SIGNED_BY)"]
-        + ["Created-By: Packages"]
+        [
+            *("apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(SITE) $(SIGNED_BY)"),
+            "Created-By: Packages",
+        ]
     )
     for line in told.splitlines():
         codename, component, site, key = line.split(maxsplit=3)
@@ -156,6 +158,7 @@ def _word(*texts: str) -> str:
 
 if __name__ == "__main__":
     try:
-        print(image(), wheels(), sep="\n")
+        image()
+        wheels()
     except ImageError as error:
         sys.exit(str(error))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import select
 import shlex
-import signal
 import socket
 import subprocess
 import tarfile
@@ -23,14 +23,17 @@ from typing import Self
 BOOT_TIMEOUT = 90.0
 """Seconds until systemd has started all that belongs to the boot; on an idle machine it takes one or two."""
 
-# What systemd-nspawn is started by, in a mount namespace of its own: with the last process all mounts are gone.
+# What starts systemd-nspawn, in a mount namespace of its own: with the last process all mounts are gone.
 # nspawn's own folder is there too, so that machines side by side know nothing of each other.
-# $1: the layers below, the upper one first; $2: where changes are kept, or empty for memory; $3: a folder for the
-# root. tmpfs is given its size, for its default of half the memory may be little. 133 is how nspawn with --keep-unit
-# says that the machine wants to be booted again (its source: EXIT_FORCE_RESTART).
+# $1: the layers below, the upper one first; $2: where changes are kept, or empty for memory; $3: a folder for
+# the root; $4: a cgroup of its own, or two machines would have their units in the same ones.
+# tmpfs is given its size, for its default of half the memory may be little.
+# 133 is how nspawn with --keep-unit says that the machine wants to be booted again (EXIT_FORCE_RESTART in
+# src/shared/exit-status.h of systemd).
 MOUNT = """
 set -e
-mkdir -p /run/systemd/nspawn
+mkdir -p "$4" /run/systemd/nspawn
+echo 0 >"$4/cgroup.procs"
 mount -t tmpfs -o mode=0700 tmpfs /run/systemd/nspawn
 changes=$2
 if [ -z "$changes" ]; then
@@ -43,7 +46,7 @@ else
 fi
 mkdir -p "$changes/upper" "$changes/work"
 mount -t overlay -o "lowerdir=$1,upperdir=$changes/upper,workdir=$changes/work" overlay "$root"
-shift 3
+shift 4
 code=133
 while [ "$code" -eq 133 ]; do
     code=0
@@ -66,6 +69,30 @@ class BootError(Exception):
     """The machine did not come up; the text has the last words of its console."""
 
 
+def own_cgroup() -> Path:
+    """Where this process is among the cgroups of version 2, wherever they are mounted."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, where, kind, *_ = line.split()
+        if kind == "cgroup2":
+            break
+    else:
+        raise BootError("no cgroups of version 2 are mounted, and systemd needs them")
+    inside = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text(), re.MULTILINE)
+    assert inside is not None
+    return Path(where) / inside[1]
+
+
+def until_empty(cgroup: Path) -> None:
+    """Wait for the last process in a cgroup and below it to be gone (cgroups(7), cgroup.events)."""
+    with (cgroup / "cgroup.events").open() as events:
+        poll = select.poll()
+        poll.register(events, select.POLLPRI)
+        while "populated 1" in events.read():
+            if not poll.poll(30_000):
+                raise TimeoutError(f"processes in {cgroup} are not gone 30 s after they were killed")
+            events.seek(0)
+
+
 class Machine:
     """One booted machine; leaving the block takes it down and forgets what was changed in it."""
 
@@ -79,6 +106,7 @@ class Machine:
     def __enter__(self) -> Self:
         folder = Path(self._folder.name)
         (folder / "root").mkdir()
+        self._cgroup = own_cgroup() / folder.name
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(folder / "notify"))
         with (folder / "console").open("wb") as console:
@@ -86,7 +114,16 @@ class Machine:
                 (
                     # Whoever kills the tests leaves no machine behind.
                     *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount"),
-                    *("sh", "-c", MOUNT, "sh", self._layers, str(self._changes or ""), folder / "root"),
+                    *(
+                        "sh",
+                        "-c",
+                        MOUNT,
+                        "sh",
+                        self._layers,
+                        str(self._changes or ""),
+                        folder / "root",
+                        self._cgroup,
+                    ),
                     *("--quiet", "--boot", "--machine=throw-away", "--notify-ready=yes"),
                     # Without a systemd outside there is nobody to register with.
                     *("--register=no", "--keep-unit", "--private-network", "--resolv-conf=off"),
@@ -116,8 +153,9 @@ class Machine:
         self._leader = 0
         while True:
             left = max(0.0, deadline - time.monotonic())
-            readable = select.select([self._notify, self._pidfd], [], [], left)[0]
-            if self._notify not in readable:
+            notify = self._notify.fileno()
+            readable = select.select([notify, self._pidfd], [], [], left)[0]
+            if notify not in readable:
                 why = "systemd-nspawn ended" if readable else f"it is not up after {BOOT_TIMEOUT:.0f} s"
                 raise BootError(f"cannot boot a machine: {why}; its console:\n{self.console()}")
             for line in self._notify.recv(65536).decode().splitlines():
@@ -198,7 +236,7 @@ class Machine:
         self.run("sh", "-c", 'mkdir -p "${0%/*}" && cat >"$0"', path, given=text.encode())
 
     def push(self, source: Path, target: str, exclude: Sequence[str] = ()) -> None:
-        """Copy a file, or all that is in a folder without the names in `exclude`, to the path `target` inside."""
+        """Copy a file, or a folder without the names in `exclude`, to the path `target` inside."""
 
         def chosen(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
             member.uid = member.gid = 0
@@ -224,14 +262,14 @@ class Machine:
 
     def down(self) -> None:
         """Cut its power."""
-        if self._leader:
-            # With its pid 1 every other process of a pid namespace ends (pid_namespaces(7)).
-            try:
-                os.kill(self._leader, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        if self._cgroup.exists():
+            (self._cgroup / "cgroup.kill").write_text("1")
         self._nspawn.kill()
         self._nspawn.wait()
+        if self._cgroup.exists():
+            until_empty(self._cgroup)
+            for each in sorted(self._cgroup.glob("**/"), reverse=True):
+                each.rmdir()
         os.close(self._pidfd)
         self._notify.close()
         self._folder.cleanup()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import pytest
 
 from tests.machine.site import CGROUP, CONFIG, PROJECT, SITE, Site
@@ -71,10 +69,9 @@ class TestUpgrade:
     """With another version than the one that runs."""
 
     @pytest.fixture
-    def machine(self, with_stackd: Sequence[object], machine: Site) -> Iterator[Site]:
-        del with_stackd
+    def machine(self, machine: Site) -> Site:
         machine.sh(f"sed -i 's/^__version__ = .*/__version__ = \"7.0.0\"/' {VERSION}")
-        yield machine
+        return machine
 
     def test_no_request_fails_and_no_service_notices(self, machine: Site) -> None:
         lives, stackd, old = machine.lives(), machine.stackd(), versions(machine)
@@ -103,9 +100,23 @@ class TestUpgrade:
         assert machine.stackd() == stackd
         assert machine.status()["stack"]["state"] == "running"
 
+    def test_a_version_that_does_not_load_is_not_even_tried(self, machine: Site) -> None:
+        stackd, old = machine.stackd(), versions(machine)
+        machine.sh(f"echo 'import nothing' >>{PROJECT}/supervisor_stack/daemon/daemon.py")
+
+        done = machine.run("sh", f"{PROJECT}/script/install", check=False)
+
+        assert done.returncode == 1
+        assert "No module named 'nothing'" in done.stderr
+        assert versions(machine) == old
+        assert machine.stackd() == stackd
+
     def test_a_version_that_does_not_start_is_taken_back(self, machine: Site) -> None:
         lives, running = machine.lives(), machine.status()["stackd"]["version"]
-        machine.sh(f"echo 'raise SystemExit(1)' >{PROJECT}/supervisor_stack/daemon/daemon.py")
+        # It loads, and fails when it is to serve.
+        machine.sh(
+            f"echo 'async def _serve(*_): raise SystemExit(1)' >>{PROJECT}/supervisor_stack/daemon/daemon.py"
+        )
 
         with machine.visitors() as visits:
             done = machine.run("sh", f"{PROJECT}/script/install", check=False, timeout=300)
