@@ -32,7 +32,7 @@ BOOT_TIMEOUT = 90.0
 # src/shared/exit-status.h of systemd).
 MOUNT = """
 set -e
-mkdir -p "$4" /run/systemd/nspawn
+mkdir -p /run/systemd/nspawn
 echo 0 >"$4/cgroup.procs"
 mount -t tmpfs -o mode=0700 tmpfs /run/systemd/nspawn
 changes=$2
@@ -50,10 +50,14 @@ shift 4
 code=133
 while [ "$code" -eq 133 ]; do
     code=0
-    setpriv --pdeathsig KILL systemd-nspawn --directory="$root" "$@" || code=$?
+    systemd-nspawn --directory="$root" "$@" || code=$?
 done
 exit "$code"
 """
+
+# Ends a machine when its input ends, so that nobody leaves one behind by dying: pid 1 of a container outlives
+# a systemd-nspawn that is killed.
+GUARD = 'read -r _; echo 1 >"$1/cgroup.kill"'
 
 # Inside, nothing of this machine's environment holds, and with it none of its paths.
 ENVIRONMENT = (
@@ -102,6 +106,7 @@ class Machine:
         self._changes = changes
         self._folder = tempfile.TemporaryDirectory(prefix="machine-")
         self._leader = 0
+        self._started: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Self:
         folder = Path(self._folder.name)
@@ -109,11 +114,14 @@ class Machine:
         self._cgroup = own_cgroup() / folder.name
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(folder / "notify"))
+        self._cgroup.mkdir()
+        self._guard = subprocess.Popen(
+            ("sh", "-c", GUARD, "sh", self._cgroup), stdin=subprocess.PIPE, start_new_session=True
+        )
         with (folder / "console").open("wb") as console:
             self._nspawn = subprocess.Popen(
                 (
-                    # Whoever kills the tests leaves no machine behind.
-                    *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount"),
+                    *("unshare", "--mount"),
                     *(
                         "sh",
                         "-c",
@@ -179,8 +187,8 @@ class Machine:
         )
 
     def start(self, *argv: str) -> subprocess.Popen[str]:
-        """Start a command inside, as root, with pipes to its three standard streams."""
-        return subprocess.Popen(
+        """Start a command inside, as root, with pipes to its standard streams. It ends with the machine."""
+        process = subprocess.Popen(
             self.command(argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -188,6 +196,8 @@ class Machine:
             text=True,
             start_new_session=True,
         )
+        self._started.append(process)
+        return process
 
     def run(
         self, *argv: str, check: bool = True, given: bytes = b"", timeout: float = 60
@@ -262,14 +272,13 @@ class Machine:
 
     def down(self) -> None:
         """Cut its power."""
-        if self._cgroup.exists():
-            (self._cgroup / "cgroup.kill").write_text("1")
-        self._nspawn.kill()
+        self._guard.communicate()
         self._nspawn.wait()
-        if self._cgroup.exists():
-            until_empty(self._cgroup)
-            for each in sorted(self._cgroup.glob("**/"), reverse=True):
-                each.rmdir()
+        until_empty(self._cgroup)
+        for each in sorted(self._cgroup.glob("**/"), reverse=True):
+            each.rmdir()
+        for client in self._started:
+            client.communicate()
         os.close(self._pidfd)
         self._notify.close()
         self._folder.cleanup()
