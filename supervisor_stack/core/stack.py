@@ -21,7 +21,7 @@ from supervisor_stack.core import effects
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.graph import Graph
 from supervisor_stack.core.health import Health, StackState
-from supervisor_stack.core.moves.base import watch_anew
+from supervisor_stack.core.moves.base import KILL_TIMEOUT, watch_anew
 from supervisor_stack.core.news import publish
 from supervisor_stack.core.operations import Operations, Verb
 from supervisor_stack.core.plan import Plan, compare
@@ -317,6 +317,12 @@ class Stack:
     def ready_count(self) -> int:
         """How many services are wanted and as they should be."""
         return self._health.well
+
+    @property
+    def longest_stop(self) -> float:
+        """Seconds that a stop of one of the services that are not down may take; looks at all of them."""
+        up = (service.spec.stop_timeout for service in self.services.values() if not service.is_down)
+        return max(up, default=0.0) + KILL_TIMEOUT
 
     @property
     def is_finished(self) -> bool:

@@ -114,8 +114,8 @@ class Daemon:
         count, source = len(self._spec.services), self._spec.source
         log.info("stack %s: %d services from %s", self._spec.name, count, source)
         self._begin()
-        self._herald.open()
         problem = self._open_control()
+        self._herald.open()
         successor = await self._ended
         is_over = self._engine.stack.is_finished
         if is_over:
