@@ -15,6 +15,7 @@ import os
 import msgspec
 
 from supervisor_stack.core.state import NEVER, Service
+from supervisor_stack.daemon import proc
 from supervisor_stack.daemon.capture import Mark
 from supervisor_stack.daemon.listener import FileId
 from supervisor_stack.errors import SpawnError
@@ -235,6 +236,10 @@ def _plain(value: object) -> object:
 
 
 def boot_id() -> str:
-    """Which boot of the machine this is: pids and start times of another one say nothing."""
+    """Which boot of the machine this is: pids and start times of another one say nothing.
+
+    Containers share the kernel's; there it is the start of their process 1 that makes the difference.
+    """
+    first = proc.stat(1)
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+        return f"{file.read().strip()}/{first.started if first else 0}"

@@ -84,8 +84,7 @@ class Cgroups:
 
     def pids(self, service: str, run: int | None) -> list[int]:
         """The processes of a run, or of all runs, also those in cgroups that they made themselves."""
-        # 0: a process of another pid namespace, whom a signal from here would not mean.
-        return [pid for pid in _pids_below(self._folder(service, run)) if pid]
+        return list(_pids_below(self._folder(service, run)))
 
     def owner(self, pid: int) -> Owner | None:
         """In whose cgroup a process is."""
