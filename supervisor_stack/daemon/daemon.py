@@ -11,6 +11,7 @@ import signal
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING
 
+from supervisor_stack.control.reach import socket_path
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.daemon import limits
@@ -26,11 +27,12 @@ from supervisor_stack.daemon.perform import Performer
 from supervisor_stack.daemon.process import Processes
 from supervisor_stack.daemon.replacement import HEARD, Replacement, Successor, hush
 from supervisor_stack.daemon.reread import Rereader
+from supervisor_stack.daemon.runtime_dir import RuntimeDir
 from supervisor_stack.daemon.server import Server
 from supervisor_stack.daemon.status import StatusReader
 from supervisor_stack.daemon.systemd import Systemd
 from supervisor_stack.daemon.watch import FileWatcher
-from supervisor_stack.errors import SpawnError, StackError
+from supervisor_stack.errors import InUseError, SpawnError, StackError
 from supervisor_stack.spec import StackSpec
 
 if TYPE_CHECKING:
@@ -53,9 +55,10 @@ class Daemon:
     """One stack on one event loop. It has to be made inside of the loop's thread."""
 
     def __init__(
-        self, spec: StackSpec, environ: MutableMapping[str, str], loop: asyncio.AbstractEventLoop
+        self, spec: StackSpec, environ: MutableMapping[str, str], lock: Lock, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._spec = spec
+        self._lock = lock
         self._loop = loop
         self._ended: asyncio.Future[Successor | None] = loop.create_future()
         systemd = Systemd.from_environ(environ)
@@ -101,6 +104,12 @@ class Daemon:
         self._herald = Herald(systemd, stack, loop)
         self._replacement = Replacement(self._processes, self._store, systemd, environ)
         self._replacing: asyncio.Task[None] | None = None
+        self._runtime_dir = RuntimeDir(
+            spec.runtime_dir,
+            tuple(map(socket_path, (spec.control.socket, spec.control.events))),
+            loop,
+            self._make_again,
+        )
         self._rereader = Rereader(
             spec, self._engine, self._herald, environ, self._server.next_operation, self._applied
         )
@@ -115,12 +124,14 @@ class Daemon:
         log.info("stack %s: %d services from %s", self._spec.name, count, source)
         self._begin()
         problem = self._open_control()
+        self._runtime_dir.watch()
         self._herald.open()
         successor = await self._ended
         is_over = self._engine.stack.is_finished
         if is_over:
             for pid in await self._performer.members.end_strays():
                 log.error("cannot end pid %d: it is still there after SIGKILL", pid)
+        self._runtime_dir.close()
         if self._control:
             self._control.close()
         if is_over:
@@ -163,6 +174,26 @@ class Daemon:
             self._engine.request(lambda now: self._engine.stack.shut_down(0, now).actions)
             return error
         return None
+
+    def _make_again(self) -> None:
+        """The runtime directory was removed, or a part of it."""
+        log.warning("%s was removed, or what is in it: making it again", self._spec.runtime_dir)
+        try:
+            _make_folder(self._spec.runtime_dir)
+            self._lock.renew()
+            self._archive.open()
+            self._performer.memory.write_all()
+            if self._control:
+                self._control.close()
+                self._control = None
+            self._open_control()
+        except InUseError as error:
+            log.error("%s; this one leaves", error.message)
+            self.leave()
+        except StackError as error:
+            log.error("%s; all services go on, and nobody can ask for anything", error.message)
+        else:
+            self._runtime_dir.watch()
 
     def _listen_to_signals(self) -> None:
         for each in STOPS:
@@ -263,8 +294,8 @@ def run(spec: StackSpec, environ: MutableMapping[str, str]) -> Successor | None:
     """
     _make_folder(spec.runtime_dir)
     _make_folder(spec.log_dir)
-    with Lock(spec.runtime_dir):
-        return asyncio.run(_serve(spec, environ))
+    with Lock(spec.runtime_dir) as lock:
+        return asyncio.run(_serve(spec, environ, lock))
 
 
 def rehearse(spec: StackSpec) -> tuple[str, ...]:
@@ -274,8 +305,8 @@ def rehearse(spec: StackSpec) -> tuple[str, ...]:
     return Archive(spec.runtime_dir).judge()
 
 
-async def _serve(spec: StackSpec, environ: MutableMapping[str, str]) -> Successor | None:
-    return await Daemon(spec, environ, asyncio.get_running_loop()).serve()
+async def _serve(spec: StackSpec, environ: MutableMapping[str, str], lock: Lock) -> Successor | None:
+    return await Daemon(spec, environ, lock, asyncio.get_running_loop()).serve()
 
 
 def _make_folder(path: str) -> None:

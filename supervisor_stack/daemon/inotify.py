@@ -9,6 +9,9 @@ import struct
 from collections.abc import Callable
 
 IN_MODIFY = 0x00000002
+IN_DELETE = 0x00000200
+IN_DELETE_SELF = 0x00000400
+IN_MOVE_SELF = 0x00000800
 _IN_IGNORED = 0x00008000
 _IN_Q_OVERFLOW = 0x00004000
 
@@ -61,19 +64,18 @@ class Inotify:
         except BlockingIOError:
             return
         place = 0
-        changed: dict[int, None] = {}  # many changes of one file are one
+        changed: dict[int, Callable[[], None]] = {}  # many changes of one file are one
         while place < len(events):
             watch, mask, _, length = _EVENT.unpack_from(events, place)
             place += _EVENT.size + length
             if mask & _IN_Q_OVERFLOW:
-                changed |= dict.fromkeys(self._told)  # what is lost may have been about any of them
+                changed |= self._told  # what is lost may have been about any of them
             elif mask & _IN_IGNORED:
                 self._told.pop(watch, None)  # the file is gone
-            else:
-                changed[watch] = None
-        for watch in changed:
-            if told := self._told.get(watch):
-                told()
+            elif told := self._told.get(watch):
+                changed[watch] = told
+        for told in changed.values():
+            told()
 
 
 def _error() -> OSError:

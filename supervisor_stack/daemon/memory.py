@@ -32,6 +32,11 @@ class Memory:
             self._records[action.service] = action.record
             self.write_down(action.service)
 
+    def write_all(self) -> None:
+        """Everything is lost."""
+        for service in self._records:
+            self.write_down(service)
+
     def write_down(self, service: str) -> None:
         """What the shell knows of it has changed."""
         if record := self._records.get(service):

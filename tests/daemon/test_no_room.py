@@ -18,10 +18,9 @@ import pytest
 
 from supervisor_stack.control.client import StackClient
 from supervisor_stack.control.messages import Restart, Status
-from supervisor_stack.errors import UnreachableError
 from tests.daemon.unprivileged import USER, start, unprivileged
 from tests.servers import wait_until
-from tests.stack import HEAD, RunningStack, is_alive
+from tests.stack import HEAD, RunningStack
 
 APP = (
     "[services.{name}]\ncommand = ['/usr/bin/sleep', '1000']\n"
@@ -246,21 +245,32 @@ def test_a_full_runtime_directory_keeps_no_service_from_coming_back(tmp_path: Pa
         stack.until_run("one", 5)
 
 
-def test_a_runtime_directory_that_is_deleted_stops_nothing(tmp_path: Path) -> None:
+def test_a_runtime_directory_that_is_deleted_is_made_again(tmp_path: Path) -> None:
     with RunningStack(tmp_path, ONE + TWO) as stack:
         stack.until_up()
         one, two = stack.pid_of("one"), stack.pid_of("two")
         shutil.rmtree(stack.run_dir)
 
+        stack.lose_sight()
+        stack.until_log("was removed, or what is in it: making it again")
+        assert (stack.pid_of("one"), stack.pid_of("two")) == (one, two)
         os.kill(one, signal.SIGKILL)
-        # Who was connected still is; nobody else gets in.
-        assert stack.until_run("one", 2).pid != one
-        assert stack.pid_of("two") == two
-        with pytest.raises(UnreachableError):
-            StackClient(stack.client.endpoint)
-        pids = [process.pid for process in stack.descendants()]
-        assert stack.process is not None
-        stack.process.send_signal(signal.SIGTERM)
+        one = stack.until_run("one", 2).pid or 0
 
-        assert stack.process.wait(30) == 0
-        assert not [pid for pid in pids if is_alive(pid)]
+        # And what is written down is there for the next stackd.
+        stack.die()
+        stack.come_back()
+        assert (stack.pid_of("one"), stack.pid_of("two"), stack.service("one").run) == (one, two, 2)
+
+
+def test_a_runtime_directory_that_is_deleted_while_nobody_looks_loses_no_service(tmp_path: Path) -> None:
+    with RunningStack(tmp_path, ONE + TWO) as stack:
+        stack.until_up()
+        one, two = stack.pid_of("one"), stack.pid_of("two")
+        stack.die()
+        shutil.rmtree(stack.run_dir)
+
+        stack.come_back()
+
+        assert (stack.pid_of("one"), stack.pid_of("two")) == (one, two)
+        stack.until_up()
