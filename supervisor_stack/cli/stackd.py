@@ -8,6 +8,7 @@ import sys
 
 from supervisor_stack import __version__
 from supervisor_stack.errors import ConfigError, InUseError, StackError
+from supervisor_stack.spec import StackSpec
 
 DEFAULT_CONFIG = "/etc/stackd/stackd.toml"
 
@@ -18,6 +19,7 @@ def main() -> int:
     options = _parser().parse_args()
     from supervisor_stack.config import load
 
+    warning = ""
     try:
         spec = load(options.config, os.environ)
     except ConfigError as error:
@@ -25,7 +27,10 @@ def main() -> int:
             print(*error.detail or (error.message,), sep="\n")
         else:
             _tell(error)
-        return os.EX_CONFIG
+        last_good = None if options.check or options.rehearse else _last_good()
+        if last_good is None:
+            return os.EX_CONFIG
+        spec, warning = last_good, f"{options.config} is wrong: running on the last good one"
     if options.check:
         return os.EX_OK
     # asyncio does without ssl where Python was built without it. It costs 8 ms and 2 MB, at a time when
@@ -39,7 +44,7 @@ def main() -> int:
     log = Log(options.log_level)
     successor = None
     try:
-        successor = run(spec, os.environ)
+        successor = run(spec, os.environ, warning)
     except InUseError as error:
         _tell(error)
         return os.EX_CANTCREAT
@@ -51,6 +56,12 @@ def main() -> int:
     if successor:
         successor.execute()
     return os.EX_OK
+
+
+def _last_good() -> StackSpec | None:
+    from supervisor_stack.daemon.last_good import recall
+
+    return recall(os.environ)
 
 
 def _report(problems: tuple[str, ...]) -> int:

@@ -21,6 +21,7 @@ from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.fd_store import FdStore, handed_over, name_of
 from supervisor_stack.daemon.herald import Herald
+from supervisor_stack.daemon.last_good import LastGood
 from supervisor_stack.daemon.lock import Lock
 from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.daemon.perform import Performer
@@ -55,7 +56,12 @@ class Daemon:
     """One stack on one event loop. It has to be made inside of the loop's thread."""
 
     def __init__(
-        self, spec: StackSpec, environ: MutableMapping[str, str], lock: Lock, loop: asyncio.AbstractEventLoop
+        self,
+        spec: StackSpec,
+        environ: MutableMapping[str, str],
+        warning: str,
+        lock: Lock,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._spec = spec
         self._lock = lock
@@ -63,6 +69,8 @@ class Daemon:
         self._ended: asyncio.Future[Successor | None] = loop.create_future()
         systemd = Systemd.from_environ(environ)
         self._store = FdStore(systemd, handed_over(environ, systemd))
+        self._last_good = LastGood(self._store)
+        self._last_good.keep(spec)
         self._archive = Archive(spec.runtime_dir)
         stack = Stack((), random.random, loop.time(), spec.parallel)
         self._engine = Engine(stack, loop, self._end)
@@ -101,7 +109,7 @@ class Daemon:
             loop.time(),
         )
         self._server = Server(self._engine, self, spec.control.events, status, wall)
-        self._herald = Herald(systemd, stack, loop)
+        self._herald = Herald(systemd, stack, loop, warning)
         self._replacement = Replacement(self._processes, self._store, systemd, environ)
         self._replacing: asyncio.Task[None] | None = None
         self._runtime_dir = RuntimeDir(
@@ -221,6 +229,8 @@ class Daemon:
 
     def _applied(self, spec: StackSpec) -> None:
         self._spec = spec
+        self._last_good.keep(spec)
+        self._herald.warning = ""
         for service in spec.services:
             self._outputs.retune(service)
         self._watcher.forget(self._engine.stack.services)
@@ -287,15 +297,16 @@ class Daemon:
             self._control.send_notice(frames)
 
 
-def run(spec: StackSpec, environ: MutableMapping[str, str]) -> Successor | None:
+def run(spec: StackSpec, environ: MutableMapping[str, str], warning: str = "") -> Successor | None:
     """Run a stack to its end; returns what is to be executed in the place of this program, if anything.
 
-    Raises InUseError and SpawnError before anything was started.
+    `warning`: to be shown with the state of the stack, until a changed configuration is applied. Raises
+    InUseError and SpawnError before anything was started.
     """
     _make_folder(spec.runtime_dir)
     _make_folder(spec.log_dir)
     with Lock(spec.runtime_dir) as lock:
-        return asyncio.run(_serve(spec, environ, lock))
+        return asyncio.run(_serve(spec, environ, warning, lock))
 
 
 def rehearse(spec: StackSpec) -> tuple[str, ...]:
@@ -305,8 +316,10 @@ def rehearse(spec: StackSpec) -> tuple[str, ...]:
     return Archive(spec.runtime_dir).judge()
 
 
-async def _serve(spec: StackSpec, environ: MutableMapping[str, str], lock: Lock) -> Successor | None:
-    return await Daemon(spec, environ, lock, asyncio.get_running_loop()).serve()
+async def _serve(
+    spec: StackSpec, environ: MutableMapping[str, str], warning: str, lock: Lock
+) -> Successor | None:
+    return await Daemon(spec, environ, warning, lock, asyncio.get_running_loop()).serve()
 
 
 def _make_folder(path: str) -> None:

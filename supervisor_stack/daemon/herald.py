@@ -15,9 +15,10 @@ ASK_AGAIN = 1.0
 
 
 class Herald:
-    """Speaks for one stack."""
+    """Speaks for one stack. `warning`: shown with its state."""
 
-    def __init__(self, systemd: Systemd, stack: Stack, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, systemd: Systemd, stack: Stack, loop: asyncio.AbstractEventLoop, warning: str) -> None:
+        self.warning = warning
         self._systemd = systemd
         self._stack = stack
         self._loop = loop
@@ -72,7 +73,8 @@ class Herald:
 
     def _status(self) -> str:
         stack = self._stack
-        return f"{stack.state}: {stack.ready_count} of {len(stack.services)} services ready"
+        state = f"{stack.state}: {stack.ready_count} of {len(stack.services)} services ready"
+        return f"{state}; {self.warning}" if self.warning else state
 
     def _ping(self, interval: float) -> None:
         # From the loop and from nowhere else: when it is stuck, the pings stop, as they should.

@@ -197,21 +197,38 @@ def test_after_a_reboot_the_last_boot_is_not_believed(machine: Site) -> None:
     assert not visits.failed
 
 
-def test_a_broken_file_leaves_the_services_running_and_a_good_one_finds_them(machine: Site) -> None:
+def test_a_broken_file_is_no_reason_to_leave_the_services_alone(machine: Site) -> None:
     lives = machine.lives()
     good = machine.read(CONFIG)
     machine.edit(CONFIG, "[services.nginx]\n", '[services.nginx]\nrestart = "of course"\n')
 
     with machine.visitors() as visits:
-        machine.run("systemctl", "restart", "stackd", check=False)
-        assert machine.show("stackd", "ActiveState") == "failed"
-        assert machine.show("stackd", "ExecMainStatus") == "78"
-        machine.write(CONFIG, good)
-        machine.systemctl("start", "stackd")
+        machine.systemctl("restart", "stackd")
         machine.until_up()
+        assert machine.lives() == lives
+        assert "running on the last good one" in machine.show("stackd", "StatusText")
+        pid = machine.services()["redis"]["pid"]
+        machine.run("kill", "-KILL", str(pid))
+        machine.stackctl("wait", "--timeout", "30", "redis")
+        assert machine.services()["redis"]["pid"] != pid
+
+        machine.write(CONFIG, good)
+        machine.systemctl("reload", "stackd")
+        assert "last good" not in machine.show("stackd", "StatusText")
 
     assert not visits.failed
-    assert machine.lives() == lives
+
+
+def test_a_start_by_hand_with_a_broken_file_is_refused(machine: Site) -> None:
+    good = machine.read(CONFIG)
+    machine.systemctl("stop", "stackd")
+    machine.edit(CONFIG, "[services.nginx]\n", '[services.nginx]\nrestart = "of course"\n')
+
+    machine.run("systemctl", "start", "stackd", check=False)
+
+    assert machine.show("stackd", "ExecMainStatus") == "78"
+    machine.write(CONFIG, good)
+    machine.systemctl("start", "stackd")
 
 
 def test_a_service_speaks_in_the_journal_under_its_own_name(machine: Site) -> None:

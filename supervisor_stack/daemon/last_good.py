@@ -1,0 +1,55 @@
+"""The last configuration that was good, for a stackd that dies while somebody edits the file.
+
+systemd keeps it, as a file in memory, as long as the unit is not stopped. So a start by hand with a wrong
+file is refused, and a crash is not the end of all supervision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from supervisor_stack.daemon.archive import encode
+from supervisor_stack.daemon.fd_store import FdStore
+from supervisor_stack.daemon.lend import LISTEN_FDS_START
+from supervisor_stack.spec import StackSpec
+
+NAME: Final = "configuration"
+
+
+class LastGood:
+    """Keeps the specification of the stack in a store."""
+
+    def __init__(self, store: FdStore) -> None:
+        self._store = store
+        self._fd = -1
+        if (given := store.take(NAME)) is not None:
+            os.close(given)
+
+    def keep(self, spec: StackSpec) -> None:
+        """This one is good. The tests of the services' own configurations are code, and go without."""
+        bare = msgspec.structs.replace(
+            spec, services=tuple(msgspec.structs.replace(each, check=None) for each in spec.services)
+        )
+        fd = os.memfd_create(NAME, os.MFD_CLOEXEC)
+        os.pwrite(fd, encode(bare), 0)
+        if self._fd >= 0:
+            self._store.drop(NAME)
+            os.close(self._fd)
+        self._fd = fd
+        self._store.keep(NAME, fd)
+
+
+def recall(environ: Mapping[str, str]) -> StackSpec | None:
+    """What an earlier stackd left with systemd for the process that we are; takes nothing away."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    names = environ.get("LISTEN_FDNAMES", "").split(":")
+    with contextlib.suppress(ValueError, OSError, msgspec.MsgspecError):
+        fd = LISTEN_FDS_START + names.index(NAME)
+        return msgspec.json.decode(os.pread(fd, os.fstat(fd).st_size, 0), type=StackSpec)
+    return None
