@@ -24,7 +24,7 @@ from supervisor_stack.control.messages import (
 from supervisor_stack.errors import OperationError, TimedOutError
 
 LEAVE_TIMEOUT = 10.0
-"""Seconds for stackd to leave when all its services are stopped."""
+"""Seconds for stackd to leave when all its services are stopped, or left."""
 
 
 class View(Protocol):
@@ -52,7 +52,7 @@ def operate(options: Options) -> int:
             with _view(options, accepted) as view:
                 finished = _watch(steps, view)
             if isinstance(message, Shutdown) and finished.ok:
-                _see_off(client)
+                _see_off(client, message)
     except KeyboardInterrupt:
         detail = f"{truth}: {purpose(message)}; see how with: stackctl status"
         raise InterruptError("cannot wait for the end: interrupted", (detail,)) from None
@@ -83,11 +83,11 @@ def _watch(steps: Iterator[Accepted | Progress | Finished], view: View) -> Finis
     raise TypeError("an operation ends with Finished")
 
 
-def _see_off(client: StackClient) -> None:
+def _see_off(client: StackClient, message: Shutdown) -> None:
     if not client.wait_gone(LEAVE_TIMEOUT):
         raise TimedOutError(
             f"cannot shut down the stack: stackd did not leave within {LEAVE_TIMEOUT:g} s",
-            ("all services are stopped.",),
+            ("all services go on." if message.keep_services else "all services are stopped.",),
         )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 
 from supervisor_stack import __version__
+from supervisor_stack.daemon.signals import HEARD
 from supervisor_stack.errors import ConfigError, InUseError, StackError
 from supervisor_stack.spec import StackSpec
 
@@ -17,20 +19,14 @@ def main() -> int:
     """Run stackd; returns its exit status (sysexits.h where it has a number for the cause)."""
     _open_standard_streams()
     options = _parser().parse_args()
-    from supervisor_stack.config import load
-
-    warning = ""
+    if not (options.check or options.rehearse):
+        # What comes before the daemon listens waits for it. By default it would end stackd, and leave
+        # services of an earlier one running that were to be stopped.
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
     try:
-        spec = load(options.config, os.environ)
-    except ConfigError as error:
-        if options.check:
-            print(*error.detail or (error.message,), sep="\n")
-        else:
-            _tell(error)
-        last_good = None if options.check or options.rehearse else _last_good()
-        if last_good is None:
-            return os.EX_CONFIG
-        spec, warning = last_good, f"{options.config} is wrong: running on the last good one"
+        spec, warning = _configuration(options)
+    except ConfigError:
+        return os.EX_CONFIG
     if options.check:
         return os.EX_OK
     # asyncio does without ssl where Python was built without it. It costs 8 ms and 2 MB, at a time when
@@ -51,6 +47,9 @@ def main() -> int:
     except StackError as error:
         _tell(error)
         return 1
+    except OSError as error:
+        print(f"stackd: cannot start: {error}", file=sys.stderr)
+        return 1
     finally:
         log.close()
     if successor:
@@ -58,10 +57,23 @@ def main() -> int:
     return os.EX_OK
 
 
-def _last_good() -> StackSpec | None:
-    from supervisor_stack.daemon.last_good import recall
+def _configuration(options: argparse.Namespace) -> tuple[StackSpec, str]:
+    """What to run, and what is to be said with it. Raises ConfigError, which has been told."""
+    from supervisor_stack.config import load
 
-    return recall(os.environ)
+    try:
+        return load(options.config, os.environ), ""
+    except ConfigError as error:
+        if options.check:
+            print(*error.detail or (error.message,), sep="\n")
+            raise
+        _tell(error)
+        from supervisor_stack.daemon.last_good import recall
+
+        last_good = None if options.rehearse else recall(os.environ)
+        if last_good is None:
+            raise
+        return last_good, f"{options.config} is wrong: running on the last good one"
 
 
 def _report(problems: tuple[str, ...]) -> int:

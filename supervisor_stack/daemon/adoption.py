@@ -37,24 +37,24 @@ class Found(NamedTuple):
 def adopt(shell: Performer, saved: Iterable[Saved], specs: Mapping[str, ServiceSpec], now: float) -> Found:
     """Take up all that is there. Raises OSError when no descriptors are left."""
     leaders = shell.members.leaders()
-    records: list[Service] = []
-    facts: list[ev.Event] = []
     known = {each.record.name: each for each in saved}
     shell.keeper.recall(known)
+    found: list[_Adoption] = []
     for name in sorted(known.keys() | leaders.keys()):
         record = known[name].service if name in known else _unknown(name, leaders[name], specs.get(name), now)
         runs = known[name].runs if name in known else {}
-        one = _Adoption(shell, record, runs, leaders.get(name, {}))
+        found.append(_Adoption(shell, record, runs, leaders.get(name, {})))
         if name in known:
             files = {each.address: each.file for each in known[name].held}
             shell.held.restore(name, files, shell.runs.pids(name))
-        records.append(one.record)
-        facts += one.facts
-    return Found(tuple(records), tuple(facts))
+    if any(each.ended for each in found):
+        shell.outputs.settle()  # their last words are the reason of their end
+    return Found(tuple(each.record for each in found), tuple(fact for each in found for fact in each.facts()))
 
 
 class _Adoption:
-    """One service: `record` is made true, and `facts` say what there is."""
+    """One service: `record` is made true, and `facts` say what there is. `ended`: the main processes that
+    were there and are gone, by run."""
 
     def __init__(
         self, shell: Performer, record: Service, runs: Mapping[int, SavedRun], leaders: Mapping[int, int]
@@ -64,10 +64,20 @@ class _Adoption:
         self._alive: dict[int, Process] = {}
         self._take_up(runs, leaders)
         self.record = self._corrected(record, leaders.keys())
-        self.facts: list[ev.Event] = [self._adopted(), *self._ended(runs)]
+        self.ended = self._ended(runs)
         shell.checks.recall(record.name, record.report)
         self._listen()
         self._read_output()
+
+    def facts(self) -> Iterator[ev.Event]:
+        """In the order in which they are to be told."""
+        yield self._adopted()
+        for number, saved in self.ended.items():
+            gone = Process(saved.pid, -1, lambda _: None)
+            gone.end(None)
+            run = self._run(number, saved)
+            run.process, run.kernel_kills = gone, saved.kernel_kills
+            yield self._shell.runs.end_of(run, gone)
 
     def _take_up(self, runs: Mapping[int, SavedRun], leaders: Mapping[int, int]) -> None:
         for number, saved in runs.items():
@@ -124,21 +134,16 @@ class _Adoption:
             successor_pid=successor.pid if successor else None,
         )
 
-    def _ended(self, runs: Mapping[int, SavedRun]) -> Iterator[ev.Event]:
-        """Those that were there and are gone; their last words are in the logs."""
+    def _ended(self, runs: Mapping[int, SavedRun]) -> dict[int, SavedRun]:
         record = self.record
         expected = [(record.run, record.pid)]
         if record.successor:
             expected.append((record.successor.run, record.successor.pid))
-        for number, pid in expected:
-            if pid is not None and number not in self._alive:
-                saved = runs.get(number, SavedRun(pid, 0))
-                gone = Process(pid, -1, lambda _: None)
-                gone.end(None)
-                run = self._run(number, saved)
-                run.process = gone
-                run.kernel_kills = saved.kernel_kills
-                yield self._shell.runs.end_of(run, gone)
+        return {
+            number: runs.get(number, SavedRun(pid, 0))
+            for number, pid in expected
+            if pid is not None and number not in self._alive
+        }
 
     def _listen(self) -> None:
         """Hear on what it tells of itself."""
@@ -147,13 +152,11 @@ class _Adoption:
             self._shell.notifications.adopt(spec.name, self.record.run, present.pid)
 
     def _read_output(self) -> None:
-        """Move on what it has printed meanwhile."""
+        """Move on what it has printed meanwhile. Its main process may be gone, and another hold the pipe."""
         spec, shell = self._spec, self._shell
         if spec.log.to == "file":
-            pid = shell.runs.newest_pid(spec.name)
-            fd = shell.store.take(name_of("output", spec.name))
-            if pid or fd is not None:
-                shell.outputs.adopt(spec, pid, fd)
+            kept = shell.store.take(name_of("output", spec.name))
+            shell.outputs.adopt(spec, shell.runs.newest_pid(spec.name), kept)
 
 
 def _unknown(name: str, runs: Mapping[int, int], spec: ServiceSpec | None, now: float) -> Service:

@@ -26,10 +26,11 @@ from supervisor_stack.daemon.lock import Lock
 from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.daemon.perform import Performer
 from supervisor_stack.daemon.process import Processes
-from supervisor_stack.daemon.replacement import HEARD, Replacement, Successor, hush
+from supervisor_stack.daemon.replacement import Replacement, Successor
 from supervisor_stack.daemon.reread import Rereader
 from supervisor_stack.daemon.runtime_dir import RuntimeDir
 from supervisor_stack.daemon.server import Server
+from supervisor_stack.daemon.signals import HEARD
 from supervisor_stack.daemon.status import StatusReader
 from supervisor_stack.daemon.systemd import Systemd
 from supervisor_stack.daemon.watch import FileWatcher
@@ -216,7 +217,7 @@ class Daemon:
         # That is no loss, since the reaper collects all of them; but to warn of it CPython takes a
         # lock in the signal handler, which deadlocks when the main thread is just holding it.
         signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
-        # What came while this process was executing itself anew waits until here.
+        # What has come since this program began waits until here.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
 
     def _shut_down(self, number: signal.Signals) -> None:
@@ -260,7 +261,8 @@ class Daemon:
 
     def _give_way(self, successor: Successor | None) -> None:
         if successor:
-            hush()
+            # From here to where the new program listens none is lost, and none ends us.
+            signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
         log.info("leaving; all services go on")
         self._engine.close()
         self._server.leave()

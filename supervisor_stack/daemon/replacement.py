@@ -8,7 +8,6 @@ configuration, and whether it can read what is written down.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import MutableMapping
 from typing import NamedTuple
@@ -23,18 +22,6 @@ REHEARSE = "--rehearse"
 
 TIMEOUT = 30.0
 LAST_LINES = 20
-
-HEARD = frozenset(
-    {
-        signal.SIGHUP,
-        signal.SIGINT,
-        signal.SIGQUIT,
-        signal.SIGTERM,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-    }
-)
-"""Signals that would end a program that does not listen yet: they wait while one becomes the other."""
 
 
 class Successor(NamedTuple):
@@ -86,8 +73,3 @@ def command() -> tuple[str, ...]:
     if os.path.isfile(script) and os.access(script, os.X_OK):
         return (os.path.abspath(script), *sys.argv[1:])
     return (sys.executable, *sys.orig_argv[1:])
-
-
-def hush() -> None:
-    """From here to the new program no signal is lost, and none ends us."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)

@@ -6,6 +6,11 @@ import signal
 
 from supervisor_stack.errors import RequestError
 
+HEARD = frozenset(
+    {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+)
+"""Those that ask stackd for something. By default they would end a program that does not listen yet."""
+
 
 def number(name: str) -> int:
     """The number of a signal named with or without SIG. Raises RequestError for an unknown name."""

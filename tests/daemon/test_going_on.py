@@ -345,6 +345,48 @@ def test_a_stackd_that_is_killed_in_the_middle_of_its_start_starts_nothing_twice
         assert sorted(marked(stack)) == names
 
 
+def test_a_stop_that_comes_before_stackd_listens_is_not_lost(tmp_path: Path) -> None:
+    with RunningStack(tmp_path, THREE) as stack:
+        stack.until_up()
+        before = pids(stack)
+        stack.die()
+        argv = [sys.executable, "-m", "supervisor_stack.cli.stackd", "-c", str(stack.config)]
+        with (
+            stack.output.open("ab") as output,
+            subprocess.Popen(argv, stdout=output, stderr=output, env=stack.env) as early,
+        ):
+            status = Path(f"/proc/{early.pid}/status")
+            # signal(7): SIGTERM is 15. It is held back before anything of the stack is known.
+            wait_until(lambda: blocked(status.read_text()) >> 14 & 1 == 1, "it holds back SIGTERM")
+            early.send_signal(signal.SIGTERM)
+
+            assert early.wait(30) == 0
+        assert not [pid for pid in before.values() if pid and is_alive(pid)]
+
+
+def blocked(status: str) -> int:
+    return next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigBlk"))
+
+
+def test_the_last_words_of_a_service_that_ended_while_nobody_looked_are_its_reason(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    # Its child holds the pipe, and is cleared away before the next run.
+    script = f"sleep 1000 & while ! test -e {go}; do sleep 0.01; done; echo fatal: no such table; exit 3"
+    with RunningStack(tmp_path, f"[services.app]\ncommand = ['sh', '-c', '{script}']\n") as stack:
+        stack.until_up()
+        pid = stack.pid_of("app")
+        stack.die()
+        go.touch()
+        wait_until(lambda: not is_alive(pid), "app is gone")
+
+        stack.come_back()
+
+        detail = stack.until_run("app", 2).detail
+        assert detail
+        assert detail.exits[0].reason.endswith("fatal: no such table")
+        assert stack.log("app").startswith("fatal: no such table\n")
+
+
 def marked(stack: RunningStack) -> Iterator[str]:
     """The services that processes of this stack say to be of."""
     for process in psutil.process_iter():

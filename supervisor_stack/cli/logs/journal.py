@@ -15,12 +15,24 @@ _BLOCK = 1024 * 1024
 
 
 class _Entry(msgspec.Struct):
-    """A line of `journalctl -o json` (systemd.journal-fields(7)). A message that is no text is numbers."""
+    """A line of `journalctl -o json` (systemd.journal-fields(7)). A message that is no text is numbers.
 
-    SYSLOG_IDENTIFIER: str
+    Whoever logs may give a field several times, and then it is an array of all of them.
+    """
+
+    SYSLOG_IDENTIFIER: str | list[str]
     REALTIME: str = msgspec.field(name="__REALTIME_TIMESTAMP")
     CURSOR: str = msgspec.field(name="__CURSOR")
-    MESSAGE: str | list[int] | None = None
+    MESSAGE: str | list[int | str | list[int]] | None = None
+
+    def text(self) -> bytes:
+        """The message; of several the first."""
+        message = self.MESSAGE
+        if isinstance(message, list) and message and not isinstance(message[0], int):
+            message = message[0]  # type: ignore[assignment]
+        if isinstance(message, str):
+            return message.encode()
+        return bytes(number for number in message or () if isinstance(number, int))
 
 
 _decode = msgspec.json.Decoder(_Entry).decode
@@ -36,6 +48,7 @@ class Journal:
             *("--output=json", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER"),
             *(f"--identifier={identifier}" for identifier in identifiers),
         )
+        self._identifiers = frozenset(identifiers)
         self._cursor = ""
         self._begun = b""
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,7 +101,8 @@ class Journal:
         for entry in map(_decode, filter(None, entries)):
             self._cursor = entry.CURSOR
             time = int(entry.REALTIME) / 1e6
-            message = entry.MESSAGE if isinstance(entry.MESSAGE, str) else bytes(entry.MESSAGE or ())
-            text = message.encode() if isinstance(message, str) else message
-            for line in text.split(b"\n"):
-                yield entry.SYSLOG_IDENTIFIER, Line(time, time, line)
+            identifier = entry.SYSLOG_IDENTIFIER
+            if isinstance(identifier, list):  # one of them is what was asked for
+                identifier = next(each for each in identifier if each in self._identifiers)
+            for line in entry.text().split(b"\n"):
+                yield identifier, Line(time, time, line)

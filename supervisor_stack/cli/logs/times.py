@@ -128,9 +128,11 @@ def _seconds(part: dict[str, bytes | None]) -> float | None:
             min(_number(part, "second"), 59),  # a leap second
         )
         zone = part.get("zone")
-        return (moment.replace(tzinfo=_zone(zone)) if zone else moment).timestamp() + fraction
+        time = (moment.replace(tzinfo=_zone(zone)) if zone else moment).timestamp() + fraction
+        datetime.fromtimestamp(time, UTC)
     except (ValueError, OverflowError):
-        return None  # 31 February
+        return None  # 31 February, or in UTC the year 10000
+    return time
 
 
 def _number(part: dict[str, bytes | None], name: str) -> int:

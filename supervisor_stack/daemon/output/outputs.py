@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 import os
+import threading
 from collections.abc import Callable, Container
 
 from supervisor_stack.daemon import capture
@@ -50,7 +51,7 @@ class Outputs:
         self._is_open = True
 
     def open(self, spec: ServiceSpec, who: Identity) -> int:
-        """A descriptor for the stdout and stderr of a run; the caller closes it. Raises SpawnError.
+        """A descriptor for the stdout and stderr of a run; the caller closes it. Raises SpawnError, OSError.
 
         The log file is opened elsewhere: one that cannot be written is told, and holds nobody up.
         """
@@ -144,6 +145,17 @@ class Outputs:
 
         limit = loop.call_later(PATIENCE, done)
         self._mover.order(drain)
+
+    def settle(self) -> None:
+        """Wait until what is in the pipes now is in the files, for PATIENCE seconds at most.
+
+        For the start of stackd, when nobody else waits yet.
+        """
+        done = threading.Event()
+        for stream in self._streams.values():
+            self._mover.order(functools.partial(self._mover.drain, stream))
+        self._mover.order(done.set)
+        done.wait(PATIENCE)
 
     def forget(self, services: Container[str]) -> None:
         """Move the rest, and keep nothing any more for all but these services."""

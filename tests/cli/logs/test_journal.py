@@ -43,6 +43,11 @@ class Machine:
             (*self._enter, "journalctl", "--sync"), check=True, timeout=DEADLINE, capture_output=True
         )
 
+    def tell(self, fields: str) -> None:
+        """An entry of these fields; returns when it can be read."""
+        subprocess.run((*self._enter, "logger", "--journald"), input=fields, text=True, check=True)
+        subprocess.run((*self._enter, "journalctl", "--sync"), check=True, capture_output=True)
+
     def stackctl(self, *words: str) -> subprocess.Popen[str]:
         """stackctl on that machine."""
         pipe = subprocess.PIPE
@@ -87,6 +92,15 @@ def test_the_journal_is_merged_with_the_files(peer: Peer, machine: Machine, logs
         "web         | world\n"
         "web access  | 2096-11-26T12:00:00Z later\n"
     )
+
+
+def test_an_entry_with_two_of_everything_is_shown_once(peer: Peer, machine: Machine) -> None:
+    machine.tell("SYSLOG_IDENTIFIER=other\nSYSLOG_IDENTIFIER=web\nMESSAGE=one\nMESSAGE=two\n")
+
+    ran = machine.ran("--socket", peer.endpoint, "logs", "web", "-n", "1")
+
+    assert ran.code == 0
+    assert ran.out in ("web         | one\n", "web         | two\n")
 
 
 def test_json_of_the_journal_has_its_times_and_no_file(peer: Peer, machine: Machine) -> None:

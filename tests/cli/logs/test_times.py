@@ -1,5 +1,5 @@
 """The times of lines, as the real servers wrote them: nginx 1.22, MariaDB 10.11, Redis 7.0, uWSGI 2.0.30,
-Django 5.2, gunicorn and celery, all on 26 November 2026 in UTC. Lines of MySQL are from its manual."""
+Django 5.2, gunicorn and celery, all on 26 November 2026 in UTC. MySQL's are in the forms of its manual."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ TIMELESS = [
     b'    at = "2026-11-26 20:46:43"',
     b"2026-02-31 20:46:43 0 [Note] there is no such day",
     b"2026-11-26 25:00:00 0 [Note] there is no such hour",
+    b"9999-12-31T23:59:59-0500 in UTC that is the year 10000",
+    b"0001-01-01T00:00:00+0100 and that the year 0",
     b"\xff\x00\xfe" * 50,
 ]
 
