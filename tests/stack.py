@@ -122,6 +122,10 @@ class RunningStack:
         self.process.send_signal(number)
         self.process.wait(DEADLINE)
         self.process = None
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Forget the connection to a stackd that is gone."""
         if self._client:
             self._client.close()
             self._client = None

@@ -59,7 +59,7 @@ _ROWS: tuple[Row, ...] = (
     (ANYWHERE - {FAILED}, ev.ResetRequested, wanting.forget, set()),
     ({FAILED}, ev.ResetRequested, wanting.forget_failure, {WAITING, STOPPED}),
     # What another stackd has left.
-    ({BACKOFF, FAILED}, ev.Adopted, adoption.adopt_failed, set()),
+    (SETTLED, ev.Adopted, adoption.adopt_down, {KILLING}),
     ({STARTING}, ev.Adopted, adoption.adopt_starting, MAY_SWEEP | {RUNNING, RELOADING}),
     ({RUNNING}, ev.Adopted, adoption.adopt_running, set()),
     ({RELOADING}, ev.Adopted, adoption.adopt_reloading, {RUNNING}),
@@ -150,7 +150,6 @@ IGNORED: dict[tuple[State, type[ev.Event]], str] = {
             (ev.DependentsDown,),
             "there is nothing that could leave, or it is leaving already",
         ),
-        ({STOPPED, WAITING, EXITED}, (ev.Adopted,), "there is nothing to go on with"),
         ({STOPPED, WAITING, EXITED}, (ev.ReloadRequested, ev.FilesChanged), _NO_PROCESS),
         (
             ANYWHERE - {STARTING, RUNNING, RELOADING},

@@ -155,12 +155,18 @@ class Stack:
                 heapq.heappush(self._deadlines, (record.deadline, record.name))
 
     def apply(
-        self, op: int, specs: Iterable[ServiceSpec], now: float, found: Iterable[ev.Event] = ()
+        self,
+        op: int,
+        specs: Iterable[ServiceSpec],
+        now: float,
+        found: Iterable[ev.Event] = (),
+        start: Iterable[str] = (),
     ) -> tuple[Plan, Undertaking]:
         """Become the stack of these specifications, touching only what differs.
 
         What is new starts, what was removed stops and is forgotten, what runs and needs a new run
         for its change gets one. `found`: what there is of services that were recalled; that comes first.
+        `start`: those that are to be started besides, as far as they are among them.
         Raises RefusedError while shutting down.
         """
         self._refuse_while_shutting_down("apply a configuration to", ["the stack"])
@@ -180,6 +186,7 @@ class Stack:
         self._retired = (self._retired | set(plan.removed)) - back_again
         self._lay_out()
         starts = [name for name in (*plan.added, *sorted(back_again)) if by_name[name].autostart]
+        starts += [name for name in start if name in by_name]
         requests: list[ev.Event] = [*found, *(ev.StopRequested(service=name) for name in plan.removed)]
         requests += [ev.StartRequested(service=name) for name in self.graph.with_needs(starts)]
         running = (self.services[name] for name in plan.changed)

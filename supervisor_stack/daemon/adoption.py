@@ -7,6 +7,7 @@ may be damaged: both are found by the marks that every process of a run carries.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -16,12 +17,13 @@ import msgspec
 
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.state import DOWN, Service, State
-from supervisor_stack.daemon import proc
+from supervisor_stack.daemon import launch, oom, proc
 from supervisor_stack.daemon.archive import Saved, SavedRun
 from supervisor_stack.daemon.fd_store import name_of
 from supervisor_stack.daemon.perform import Performer
 from supervisor_stack.daemon.process import Process
 from supervisor_stack.daemon.runs import Run
+from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import ServiceSpec
 
 log = logging.getLogger(__name__)
@@ -36,17 +38,20 @@ class Found(NamedTuple):
 
 def adopt(shell: Performer, saved: Iterable[Saved], specs: Mapping[str, ServiceSpec], now: float) -> Found:
     """Take up all that is there. Raises OSError when no descriptors are left."""
-    leaders = shell.members.leaders()
     known = {each.record.name: each for each in saved}
+    for spec in (*specs.values(), *(each.record.spec for each in known.values())):
+        with contextlib.suppress(SpawnError):  # the system has forgotten its user, who has no processes then
+            shell.marks.trust(spec.name, launch.identity(spec).user)
+    leaders = shell.members.leaders()
     shell.keeper.recall(known)
     found: list[_Adoption] = []
     for name in sorted(known.keys() | leaders.keys()):
-        record = known[name].service if name in known else _unknown(name, leaders[name], specs.get(name), now)
-        runs = known[name].runs if name in known else {}
-        found.append(_Adoption(shell, record, runs, leaders.get(name, {})))
-        if name in known:
-            files = {each.address: each.file for each in known[name].held}
-            shell.held.restore(name, files, shell.runs.pids(name))
+        marked = leaders.get(name, {})
+        record = known[name].service if name in known else _unknown(name, marked, specs.get(name), now)
+        one = _Adoption(shell, record, known[name].runs if name in known else {}, marked)
+        files = {each.address: each.file for each in known[name].held} if name in known else {}
+        shell.held.restore(name, files, shell.runs.pids(name))
+        found.append(one)
     if any(each.ended for each in found):
         shell.outputs.settle()  # their last words are the reason of their end
     return Found(tuple(each.record for each in found), tuple(fact for each in found for fact in each.facts()))
@@ -82,10 +87,11 @@ class _Adoption:
     def _take_up(self, runs: Mapping[int, SavedRun], leaders: Mapping[int, int]) -> None:
         for number, saved in runs.items():
             self._hold(number, saved)
-        for number, pid in leaders.items():
-            if number not in self._alive:
-                found = proc.stat(pid) if pid else None
-                self._hold(number, SavedRun(pid, found.started if found else 0))
+        # Of one that is written down and gone, only those are left that it has started.
+        for number in leaders.keys() - runs.keys():
+            pid = leaders[number]
+            found = proc.stat(pid) if pid else None
+            self._hold(number, SavedRun(pid, found.started if found else 0, kernel_kills=oom.kills()))
 
     def _hold(self, number: int, saved: SavedRun) -> None:
         run = self._run(number, saved)
@@ -100,26 +106,36 @@ class _Adoption:
         if process is not None:
             self._alive[number] = process
             shell.runs.adopt(run, saved, process)
+        else:
+            shell.runs.recall_left_behind(self._spec.name, number, saved)
 
     def _run(self, number: int, saved: SavedRun) -> Run:
         return Run(self._spec, number, saved.marks)
 
     def _corrected(self, record: Service, marked: AbstractSet[int]) -> Service:
-        """What is there and was not written down."""
+        """What is there and was not written down. Marks alone do not displace what is."""
         newest = max(self._alive, default=0)
-        unknown = newest > record.last_run or (record.run in self._alive and record.state in DOWN)
-        if unknown:
+        is_lost = record.run not in self._alive and newest > record.last_run
+        if is_lost or (record.run in self._alive and record.state in DOWN):
             log.warning("%s: found run %d, of which nothing was written down", record.name, newest)
             others = tuple({*record.others, record.run} & self._alive.keys() - {newest})
             state = State.STARTING if record.wanted else State.STOPPING
             record = msgspec.structs.replace(
-                record, state=state, run=newest, last_run=newest, pid=None, successor=None, others=others
+                record,
+                state=state,
+                run=newest,
+                last_run=newest,
+                pid=None,
+                ready=False,
+                successor=None,
+                others=others,
             )
         mine = {record.run, record.successor.run if record.successor else 0, *record.others}
         strangers = tuple(sorted((self._alive.keys() | marked) - mine))
         gone = {number for number in record.others if number not in self._alive and not self._left(number)}
         others = tuple(number for number in record.others if number not in gone)
-        return msgspec.structs.replace(record, others=(*others, *strangers))
+        last = max((record.last_run, *strangers))
+        return msgspec.structs.replace(record, others=(*others, *strangers), last_run=last)
 
     def _left(self, number: int) -> list[int]:
         return self._shell.members.left_by(self._spec.name, number)

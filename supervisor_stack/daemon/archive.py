@@ -31,6 +31,9 @@ WRITE_AGAIN = 1.0
 
 SUFFIX = ".json"
 
+UNREADABLE = (OSError, ValueError, RecursionError, msgspec.MsgspecError)
+"""What a file that is none of ours, or not any more, may lead to."""
+
 
 class SavedRun(msgspec.Struct, frozen=True):
     """The main process of a run. `start`: with the pid its identity. `marks`: where its logs ended then."""
@@ -97,7 +100,7 @@ class Archive:
         for path in self._paths():
             try:
                 saved = self._read(path)
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
+            except UNREADABLE as error:
                 self._set_aside(path, error)
                 continue
             if saved:
@@ -112,7 +115,9 @@ class Archive:
         for path in self._paths():
             try:
                 self._read(path)
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
+            except FileNotFoundError:
+                continue  # it was removed meanwhile
+            except UNREADABLE as error:
                 problems.append(f"cannot use {path}: {error}")
         return tuple(problems)
 
@@ -172,10 +177,11 @@ class Archive:
         return saved
 
     def _set_aside(self, path: str, error: Exception) -> None:
-        aside = f"{path}.damaged"
-        with contextlib.suppress(OSError):
-            os.replace(path, aside)
-        log.error("cannot use %s: %s; it is kept as %s, and its service is looked for", path, error, aside)
+        log.error("cannot use %s: %s; it is set aside, and its service is looked for", path, error)
+        try:
+            os.replace(path, f"{path}.damaged")
+        except OSError as problem:
+            log.warning("cannot set %s aside: %s", path, problem.strerror)
 
     def _put(self, name: str, text: bytes | None) -> None:
         if name in self._unwritten:

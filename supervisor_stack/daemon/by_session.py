@@ -51,10 +51,12 @@ class BySession:
         """A run that an earlier stackd has started. Its main process may be gone."""
         self._adopted[pid] = run
 
-    def forget(self, pid: int) -> None:
-        """Nothing is left of this run: the number of its session is free for others."""
-        self._sessions.pop(pid, None)
-        self._adopted.pop(pid, None)
+    def forget(self, owner: Owner, pid: int) -> None:
+        """Nothing is left of this run. The number of its session may be that of others by now."""
+        if self._sessions.get(pid) == owner:
+            del self._sessions[pid]
+        if pid in self._adopted and self._adopted[pid].owner == owner:
+            del self._adopted[pid]
 
     def owner(self, pid: int) -> Owner | None:
         """Whose a process is."""

@@ -35,7 +35,11 @@ class Control:
     def _bind(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
         socket = bind(self._context, kind, endpoint, 0o660 if self._group else 0o600)
         if self._group:
-            os.chown(endpoint.removeprefix("ipc://"), -1, grp.getgrnam(self._group).gr_gid)
+            try:
+                os.chown(endpoint.removeprefix("ipc://"), -1, grp.getgrnam(self._group).gr_gid)
+            except (KeyError, OSError) as error:
+                socket.close()
+                raise SpawnError(f"cannot give {endpoint} to the group {self._group}: {error}") from error
         return socket
 
     def reply(self, identity: bytes, frames: list[bytes]) -> None:

@@ -46,6 +46,9 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 LEAVE = signal.SIGUSR1
 REPLACE = signal.SIGUSR2
 
+LISTEN_AGAIN = 1.0
+"""Seconds until it is tried again to listen for requests."""
+
 IMPORTED_LATE = ("supervisor_stack.daemon.control", "psutil")
 """What a running stackd needs besides, and does not wait for at its start."""
 
@@ -68,6 +71,7 @@ class Daemon:
         self._lock = lock
         self._loop = loop
         self._ended: asyncio.Future[Successor | None] = loop.create_future()
+        self._nofile = limits.make_room(environ)
         systemd = Systemd.from_environ(environ)
         self._store = FdStore(systemd, handed_over(environ, systemd))
         self._last_good = LastGood(self._store)
@@ -97,7 +101,7 @@ class Daemon:
             self._store,
             self._archive,
             lambda: stack.is_shutting_down,
-            limits.make_room(),
+            self._nofile,
         )
         self._engine.perform = self._performer
         self._control: Control | None = None
@@ -111,8 +115,9 @@ class Daemon:
         )
         self._server = Server(self._engine, self, spec.control.events, status, wall)
         self._herald = Herald(systemd, stack, loop, warning)
-        self._replacement = Replacement(self._processes, self._store, systemd, environ)
+        self._replacement = Replacement(self._processes, self._store, systemd, environ, self._nofile)
         self._replacing: asyncio.Task[None] | None = None
+        self._took_over = False
         self._runtime_dir = RuntimeDir(
             spec.runtime_dir,
             tuple(map(socket_path, (spec.control.socket, spec.control.events))),
@@ -166,23 +171,35 @@ class Daemon:
         if found.records:
             log.info("going on with %s", ", ".join(record.name for record in found.records))
         op = self._server.next_operation()
-        self._engine.request(lambda now: stack.apply(op, services, now, found.facts)[1].actions)
-        names = [service.name for service in services if service.autostart]
-        if names and any(each.shutting_down for each in saved):
-            # A stop that was cut short: whoever starts stackd after that wants everything.
-            self._engine.request(lambda now: stack.start(op, names, now).actions)
+        # A stop that was cut short: whoever starts stackd after that wants everything.
+        cut_short = any(each.shutting_down for each in saved)
+        again = [service.name for service in services if service.autostart and cut_short]
+        self._engine.request(lambda now: stack.apply(op, services, now, found.facts, again)[1].actions)
+        self._took_over = bool(found.records)
 
     def _open_control(self) -> SpawnError | None:
-        """Listen for requests. The services are on their way already: importing ZeroMQ takes 10 ms."""
+        """Listen for requests. The services are on their way already: importing ZeroMQ takes 10 ms.
+
+        A stack that nobody can talk to is not begun; one that runs is looked after all the same.
+        """
         from supervisor_stack.daemon.control import Control
 
         try:
             self._control = Control(self._spec.control, self._loop, self._server.receive)
         except SpawnError as error:
+            if self._took_over:
+                log.error("%s; all services go on, and it is tried again", error.message)
+                self._loop.call_later(LISTEN_AGAIN, self._listen_after_all)
+                return None
             log.error("%s; what nobody can talk to is of no use: stopping all services", error.message)
             self._engine.request(lambda now: self._engine.stack.shut_down(0, now).actions)
             return error
+        self._took_over = True  # from now on this is a stack that runs
         return None
+
+    def _listen_after_all(self) -> None:
+        if not self._ended.done() and self._control is None:
+            self._open_control()
 
     def _make_again(self) -> None:
         """The runtime directory was removed, or a part of it."""
@@ -249,15 +266,19 @@ class Daemon:
             self._replacing = self._loop.create_task(self._try_to_replace())
 
     async def _try_to_replace(self) -> None:
+        # What could not be written down, or was damaged since, is no reason to refuse.
+        self._performer.memory.write_all()
         try:
-            successor = await self._replacement.rehearse()
+            argv = await self._replacement.rehearse()
+            if not self._engine.stack.is_shutting_down:
+                log.info("%s: executing %s", REPLACE.name, " ".join(argv))
+                self._give_way(self._replacement.prepare(argv))
         except StackError as error:
             log.error("%s", "\n  ".join((error.message, *error.detail, "this stackd goes on")))
-        else:
-            log.info("%s: executing %s", REPLACE.name, " ".join(successor.argv))
-            if not self._engine.stack.is_shutting_down:
-                self._give_way(successor)
-        self._replacing = None
+        except OSError as error:
+            log.error("cannot replace stackd: %s; this stackd goes on", error)
+        finally:
+            self._replacing = None
 
     def _give_way(self, successor: Successor | None) -> None:
         if successor:

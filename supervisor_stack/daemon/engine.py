@@ -55,8 +55,9 @@ class Engine:
 
     def request(self, ask: Callable[[float], list[Action]]) -> None:
         """Ask the stack for something, now. Errors of the request go to the caller, nothing is done."""
-        self._carry_out(ask(self.now()))
-        self._schedule()
+        if not self._closed:
+            self._carry_out(ask(self.now()))
+            self._schedule()
 
     def close(self) -> None:
         """Take in nothing more and do nothing more: from now on everything is another stackd's."""

@@ -5,6 +5,7 @@ when stackd executes itself anew. Whoever owns such a descriptor says so here, b
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -19,7 +20,7 @@ from supervisor_stack.daemon.systemd import Systemd
 log = logging.getLogger(__name__)
 
 PASSED: Final = "STACKD_FDS"
-"""What stackd hands to itself: `NAME=FD` for each, in words."""
+"""What stackd hands to itself: the number of a file with `NAME=FD` for each, in words."""
 
 _PLAIN: Final = re.compile(rb"[^A-Za-z0-9._-]")
 
@@ -59,14 +60,30 @@ class FdStore:
         self._handed_over.clear()
 
     def hand_over(self, environ: MutableMapping[str, str]) -> None:
-        """Let the program that this process is about to execute have all of them.
+        """Let the program that this process is about to execute have all of them. Raises OSError.
 
         Copies, as their owners may be gone before that.
         """
-        copies = {name: os.dup(fd) for name, fd in self._kept.items()}
-        for fd in copies.values():
-            os.set_inheritable(fd, True)
-        environ[PASSED] = " ".join(f"{name}={fd}" for name, fd in copies.items())
+        copies: dict[str, int] = {}
+        try:
+            # The list is a file as well: a variable may not have more than 128 KiB (execve(2)).
+            copies[""] = os.memfd_create(PASSED, 0)
+            for name, fd in self._kept.items():
+                copies[name] = os.dup(fd)
+                os.set_inheritable(copies[name], True)
+            words = " ".join(f"{name}={fd}" for name, fd in copies.items() if name)
+            os.pwrite(copies[""], words.encode(), 0)
+        except OSError:
+            for fd in copies.values():
+                os.close(fd)
+            raise
+        environ[PASSED] = str(copies[""])
+
+    def take_all(self, what: str, *words: str) -> dict[str, int]:
+        """What was handed over under all names that begin so; from now on the caller's."""
+        start = name_of(what, *words, "")
+        names = [name for name in self._handed_over if name.startswith(start)]
+        return {name: self._handed_over.pop(name) for name in names}
 
 
 def name_of(what: str, *words: str) -> str:
@@ -85,12 +102,16 @@ def handed_over(environ: MutableMapping[str, str], systemd: Systemd) -> dict[str
     """
     found: dict[str, int] = {}
     for name, number in (*_from_systemd(systemd.given), *_from_ourselves(environ.pop(PASSED, ""))):
-        with contextlib.suppress(OSError):  # not open: the variable is not true
+        try:
             fd = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, FIRST_FD)
-            os.close(number)
-            if name in found:
-                os.close(found[name])
-            found[name] = fd
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                continue  # the variable is not true
+            raise
+        os.close(number)
+        if name in found:
+            os.close(found[name])
+        found[name] = fd
     return found
 
 
@@ -104,7 +125,11 @@ def _from_systemd(given: MutableMapping[str, str]) -> Iterator[tuple[str, int]]:
 
 
 def _from_ourselves(passed: str) -> Iterator[tuple[str, int]]:
-    for word in passed.split():
-        name, _, number = word.rpartition("=")
-        if number.isdecimal():
+    if not passed.isdecimal():
+        return
+    with contextlib.suppress(OSError):
+        words = os.pread(int(passed), os.fstat(int(passed)).st_size, 0).decode().split()
+        os.close(int(passed))
+        for word in words:
+            name, _, number = word.rpartition("=")
             yield name, int(number)

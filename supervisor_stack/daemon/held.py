@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Collection, Iterable, Mapping
 
 from supervisor_stack.daemon import ports
 from supervisor_stack.daemon.fd_store import FdStore, name_of
 from supervisor_stack.daemon.launch import Identity
 from supervisor_stack.daemon.listener import US, AddressInUse, FileId, Listener, adjust, file_id, listen
-from supervisor_stack.daemon.pidfd import listeners_of
+from supervisor_stack.daemon.pidfd import address_of, listeners_of
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import Address, Hold
 
@@ -81,12 +82,21 @@ class HeldSockets:
         return tuple(address for address in addresses if address not in held)
 
     def restore(self, service: str, files: Mapping[Address, FileId | None], pids: Iterable[int]) -> None:
-        """Hold again what an earlier stackd held, which was handed over, or is had out of these processes."""
+        """Hold again what an earlier stackd held, which was handed over, or is had out of these processes.
+
+        `files`: what was written down. What was handed over besides was bound right before that one died.
+        """
         held: dict[Address, Listener] = {}
         for address, file in files.items():
             fd = self._store.take(_name(service, address))
             if fd is not None:
                 held[address] = Listener(fd, file)
+        for fd in self._store.take_all("socket", service).values():
+            with socket.socket(fileno=fd) as sock:
+                found_at = address_of(sock)
+                if found_at and found_at not in held:
+                    file = file_id(found_at.path) if found_at.path else None
+                    held[found_at] = Listener(sock.detach(), file)
         for pid in pids:
             missing = [address for address in files if address not in held]
             if not missing:
@@ -99,7 +109,7 @@ class HeldSockets:
             held |= {address: Listener(each.fd, files[address]) for address, each in found.items()}
         for address, listener in held.items():
             self._store.keep(_name(service, address), listener.fd)
-        self._held[service] = {address: held[address] for address in files if address in held}
+        self._held[service] = held
 
     def release(self, service: str) -> None:
         """Close all that is held for a service, and remove the files of its unix sockets."""

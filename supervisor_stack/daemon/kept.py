@@ -118,6 +118,10 @@ class Keeper:
         noted = self._noted.get(spec.name)
         if noted is None or noted.run != run:
             raise self._failure(spec, f"what run {run} has read was not noted")
+        kept, bare = self._copy_for(spec), _bare(spec)
+        is_done = kept and noted == self._verified.get(spec.name)
+        if kept and is_done and (kept.spec, kept.content) == (bare, noted.content):
+            return kept.at  # by an earlier stackd
         if content(noted.files) != noted.content:
             raise self._failure(spec, f"its files have changed since run {run} read them")
         self._verified[spec.name] = noted

@@ -7,13 +7,20 @@ process as soon as somebody connects (ipc_listener.cpp), and nothing can be star
 from __future__ import annotations
 
 import resource
+from collections.abc import MutableMapping
 
 MOST = 65536
 """As much as the systemd unit gives."""
 
 
-def make_room() -> str:
+INHERITED = "STACKD_NOFILE"
+"""What a stackd that executes itself anew was started with, when it had other limits."""
+
+
+def make_room(environ: MutableMapping[str, str]) -> str:
     """Raise the soft limit; returns what services are to get instead, as prlimit(1) takes it, or nothing."""
+    if inherited := environ.pop(INHERITED, ""):
+        return inherited
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
     if soft == resource.RLIM_INFINITY or soft >= most:

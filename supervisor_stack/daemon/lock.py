@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from types import TracebackType
@@ -47,8 +48,9 @@ class Lock:
                 f"cannot start stackd: another one (pid {holder or 'unknown'}) runs on {folder}",
                 ("it goes on undisturbed; see `stackctl status`, or choose another runtime_dir",),
             ) from None
-        os.truncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: it is only for the message above
+            os.truncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         return fd
 
     def __enter__(self) -> Self:

@@ -3,6 +3,10 @@
 Two marks say the same. One is in the environment. The other is the standard input, which is empty as
 /dev/null is, but a file in memory whose name /proc shows. Either may be lost: nginx and Redis write their
 titles over their environment (seen in /proc with nginx 1.22 and Redis 7.0), uWSGI opens another input.
+
+Anybody can write such an environment, and would be signalled, or taken for a service, by a stackd that is
+root. So the first counts only for users that the service runs as. The second cannot be forged: the file
+belongs to whoever made it.
 """
 
 from __future__ import annotations
@@ -37,6 +41,11 @@ class Marks:
 
     def __init__(self, runtime_dir: str) -> None:
         self._stack = os.path.realpath(runtime_dir)
+        self._users: dict[str, set[int]] = {}
+
+    def trust(self, service: str, user: int | None) -> None:
+        """Processes of this user may be of the service; None: of ours."""
+        self._users.setdefault(service, set()).add(os.geteuid() if user is None else user)
 
     def environment(self, service: str, run: int) -> Mapping[str, str]:
         """The variables that mark a run."""
@@ -74,7 +83,10 @@ class Marks:
     def _by_input(self, pid: int) -> Owner | None:
         try:
             # "/memfd:NAME (deleted)", as every file without a place in a file system.
-            name = os.readlink(f"/proc/{pid}/fd/0").removeprefix("/memfd:").removesuffix(" (deleted)")
+            path = f"/proc/{pid}/fd/0"
+            name = os.readlink(path).removeprefix("/memfd:").removesuffix(" (deleted)")
+            if name.startswith("stackd:") and os.stat(path).st_uid != os.geteuid():
+                return None
         except OSError:
             return None  # it is gone, not ours to look into, or has closed it
         match name.split(":", 3):
@@ -92,6 +104,9 @@ class Marks:
         if marks.get(STACK_MARKER) != self._stack or (not beside and BESIDE.keys() <= marks.keys()):
             return None
         try:
-            return Owner(marks[MARKER], int(marks[RUN_MARKER]))
-        except (KeyError, ValueError):
+            owner = Owner(marks[MARKER], int(marks[RUN_MARKER]))
+            # By proc(5) its effective user, or root where it may not be looked into by that one.
+            user = os.stat(f"/proc/{pid}").st_uid
+        except (KeyError, ValueError, OSError):
             return None
+        return owner if user in self._users.get(owner.service, ()) or user == os.geteuid() else None

@@ -127,7 +127,7 @@ class Members:
         runs = self._runs.get(service, {})
         for number in [run] if run is not None else list(runs):
             if session := runs.pop(number, None):
-                self._by_session.forget(session)
+                self._by_session.forget(Owner(service, number), session)
             if self._cgroups:
                 self._cgroups.remove(service, number)
 

@@ -78,8 +78,8 @@ class Performer:
         is_shutting_down: Callable[[], bool],
         nofile: str,
     ) -> None:
-        marks = Marks(runtime_dir)
-        self.members = Members(processes, marks, cgroup.find(asyncio.get_running_loop()))
+        self.marks = Marks(runtime_dir)
+        self.members = Members(processes, self.marks, cgroup.find(asyncio.get_running_loop()))
         self.store = store
         self.held = HeldSockets(store)
         self.post = post
@@ -87,7 +87,7 @@ class Performer:
         self.outputs = outputs
         self.processes = processes
         self.notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns, store)
-        self.checks = Checks(processes, environ, log_dir, marks)
+        self.checks = Checks(processes, environ, log_dir, self.marks)
         self.keeper = Keeper(Path(runtime_dir, "kept"), self.checks.run_beside, processes)
         self.runs = Runs(
             post,
@@ -109,7 +109,7 @@ class Performer:
             do.Remember: self.memory,
             do.Publish: audience.publish,
             do.Finish: audience.finish,
-            do.Spawn: Spawner(self, marks, environ, nofile),
+            do.Spawn: Spawner(self, environ, nofile),
             do.Signal: self.runs.signal,
             do.AskToLeave: self.runs.ask_to_leave,
             do.Sweep: self.runs.sweep,

@@ -30,7 +30,7 @@ def listeners_of(pid: int, wanted: Collection[Address]) -> dict[Address, Listene
     found: dict[Address, Listener] = {}
     for sock in _sockets(pid):
         with sock:
-            address = _listens_at(sock)
+            address = address_of(sock)
             match = next((each for each in wanted if address and _is_same(each, address)), None)
             if match and match not in found:
                 found[match] = Listener(fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, FIRST_FD))
@@ -83,7 +83,8 @@ def _duplicate(pidfd: int, number: int) -> int | None:
     raise OSError(error, os.strerror(error))
 
 
-def _listens_at(sock: socket.socket) -> Address | None:
+def address_of(sock: socket.socket) -> Address | None:
+    """Where a socket listens; None for one that does not."""
     if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         return None
     if sock.family == socket.AF_UNIX:

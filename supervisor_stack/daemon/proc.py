@@ -7,6 +7,7 @@ means one process only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -115,8 +116,12 @@ def hold(pid: int, started: int) -> int | None:
     """
     try:
         pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # no number of a process
+            return None
+        raise
     # In this order: from here on the number can pass to another only after this process has ended,
     # and then the pidfd reaches nobody.
     found = stat(pid)

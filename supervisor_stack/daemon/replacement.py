@@ -12,6 +12,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import NamedTuple
 
+from supervisor_stack.daemon import limits
 from supervisor_stack.daemon.fd_store import FdStore
 from supervisor_stack.daemon.process import Processes
 from supervisor_stack.daemon.systemd import Systemd
@@ -36,23 +37,31 @@ class Successor(NamedTuple):
 
 
 class Replacement:
-    """Tries and prepares the program that takes the place of this one."""
+    """Tries and prepares the program that takes the place of this one. `nofile`: see limits."""
 
     def __init__(
-        self, processes: Processes, store: FdStore, systemd: Systemd, environ: MutableMapping[str, str]
+        self,
+        processes: Processes,
+        store: FdStore,
+        systemd: Systemd,
+        environ: MutableMapping[str, str],
+        nofile: str,
     ) -> None:
         self._processes = processes
         self._store = store
         self._systemd = systemd
         self._environ = environ
+        self._nofile = nofile
 
-    async def rehearse(self) -> Successor:
-        """The program that is installed now, when it can take over. Raises OperationError."""
+    async def rehearse(self) -> tuple[str, ...]:
+        """The command of the program that is installed now, when it can take over.
+
+        Raises OperationError and OSError.
+        """
         argv = command()
         trial = (*argv, REHEARSE)
         try:
-            environ = dict(self._environ)
-            code, out, err = await self._processes.run(trial, TIMEOUT, env=environ, cwd=os.getcwd())
+            code, out, err = await self._processes.run(trial, TIMEOUT, env=self._environ, cwd=os.getcwd())
         except SpawnError as error:
             raise OperationError(f"cannot replace stackd: {error.message}", error.detail) from None
         except TimeoutError:
@@ -62,13 +71,22 @@ class Replacement:
             said = (out + err).strip().splitlines()[-LAST_LINES:]
             told = f"cannot replace stackd: {' '.join(trial)} exited {code}"
             raise OperationError(told, tuple(said))
-        environ |= self._systemd.given
+        return argv
+
+    def prepare(self, argv: tuple[str, ...]) -> Successor:
+        """The program, with all that it takes over. Raises OSError, and then nothing has changed."""
+        environ = dict(self._environ) | self._systemd.given
+        if self._nofile:
+            environ[limits.INHERITED] = self._nofile
         self._store.hand_over(environ)
         return Successor(argv, environ)
 
 
 def command() -> tuple[str, ...]:
-    """How this program was started. A script is executed by its path, since that may mean another one now."""
+    """How this program was started. A script is executed by its path, since that may mean another one now.
+
+    Raises OSError when the folder where it was started is gone.
+    """
     script = sys.argv[0]
     if os.path.isfile(script) and os.access(script, os.X_OK):
         return (os.path.abspath(script), *sys.argv[1:])

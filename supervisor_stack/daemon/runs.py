@@ -158,6 +158,10 @@ class Runs:
         run.start, run.kernel_kills = saved.start, saved.kernel_kills
         self._runs.setdefault(run.service, {})[run.number] = run
 
+    def recall_left_behind(self, service: str, number: int, saved: SavedRun) -> None:
+        """An earlier stackd has made its process, which is gone; others of it may be there."""
+        self._left_behind.setdefault(service, {})[number] = saved
+
     def saved(self, service: str) -> dict[int, SavedRun]:
         """What the next stackd needs to know of the runs of a service."""
         left = self._left_behind.get(service, {})

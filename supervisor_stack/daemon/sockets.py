@@ -31,7 +31,10 @@ def bind(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoint: str, mode
 
     libzmq removes and takes over a path that somebody else listens on: hold the lock file first.
     """
-    socket = context.socket(kind)
+    try:
+        socket = context.socket(kind)
+    except zmq.ZMQError as error:  # no descriptors left
+        raise SpawnError(f"cannot listen on {endpoint}: {error.strerror}") from error
     socket.setsockopt(zmq.LINGER, 200)
     socket.setsockopt(zmq.BACKLOG, BACKLOG)
     socket.setsockopt(zmq.SNDHWM, QUEUED_REPLIES)

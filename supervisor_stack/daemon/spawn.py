@@ -14,7 +14,6 @@ from supervisor_stack.core import events as ev
 from supervisor_stack.daemon import capture, launch, ports, private
 from supervisor_stack.daemon.lend import Loan, lend
 from supervisor_stack.daemon.listener import AddressInUse
-from supervisor_stack.daemon.marks import Marks
 from supervisor_stack.daemon.process import Process
 from supervisor_stack.daemon.runs import Run
 from supervisor_stack.errors import SpawnError
@@ -33,9 +32,8 @@ class Spawner:
     """Makes processes for a shell. `nofile`: the limit of descriptors that services get unless they have
     their own, as prlimit(1) takes it; empty: what stackd has."""
 
-    def __init__(self, shell: Performer, marks: Marks, environ: Mapping[str, str], nofile: str) -> None:
+    def __init__(self, shell: Performer, environ: Mapping[str, str], nofile: str) -> None:
         self._shell = shell
-        self._marks = marks
         self._environ = environ
         self._nofile = nofile
 
@@ -53,6 +51,7 @@ class Spawner:
             return
         try:
             self._hold(spec, action)
+            shell.memory.write_down(spec.name)  # or nobody would look for these sockets
             run = self._launch(spec, action)
         except AddressInUse as error:
             self._refuse_taken(action, error.address)
@@ -103,7 +102,8 @@ class Spawner:
 
     def _make(self, run: Run, loan: Loan, argv: tuple[str, ...], notify: str, output: int) -> Process:
         shell, spec = self._shell, run.spec
-        marks = self._marks.environment(spec.name, run.number)
+        shell.marks.trust(spec.name, launch.identity(spec).user)
+        marks = shell.marks.environment(spec.name, run.number)
         env = {**launch.environment(spec, self._environ, marks, notify), **loan.env}
         launch.check_program(argv[0], env, spec.cwd)
         with shell.members.place(spec.name, run.number) as place:

@@ -7,6 +7,7 @@ in the environment of the services: they would speak in stackd's name.
 from __future__ import annotations
 
 import array
+import errno
 import os
 import socket
 import time
@@ -24,6 +25,9 @@ VARIABLES: Final = (
     "LISTEN_PIDFDID",
     "LISTEN_FDNAMES",
 )
+
+NO_ROOM: Final = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS})
+"""What sendmsg(2) and unix(7) say when it would work later."""
 
 
 class Systemd:
@@ -48,6 +52,7 @@ class Systemd:
     def from_environ(cls, environ: MutableMapping[str, str]) -> Self:
         """Take systemd's variables out of `environ` and make of them what there is to know."""
         given = {name: environ.pop(name, "") for name in VARIABLES}
+        given.pop("LISTEN_PIDFDID")
         systemd = cls._of(given)
         systemd.given = {name: value for name, value in given.items() if value}
         return systemd
@@ -113,11 +118,10 @@ class Systemd:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd >= 0 else []
             try:
                 self._socket.sendmsg([message.encode()], rights, 0, self._address)
-            except BlockingIOError:
-                return
-            except OSError:
-                self._storing.clear()  # nobody is there, and will not be
-                return
+            except OSError as error:
+                if error.errno in NO_ROOM:
+                    return
+                # Nobody is there: it is not for us to wait.
             self._storing.popleft()
             if fd >= 0:
                 os.close(fd)
@@ -126,6 +130,10 @@ class Systemd:
         """Give the socket back; every later call does nothing."""
         if self._socket is not None:
             self._store_waiting()
+            for _, fd in self._storing:
+                if fd >= 0:
+                    os.close(fd)
+            self._storing.clear()
             self._socket.close()
             self._socket = None
 

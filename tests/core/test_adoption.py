@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from supervisor_stack.core import actions as do
+from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import State
-from supervisor_stack.spec import Backoff, Reload
-from tests.core.histories import CHECK, HELD, PROBE, History, service
+from supervisor_stack.spec import Backoff, CheckReport, Reload
+from tests.core.histories import ADDRESS, CHECK, HELD, PROBE, History, service
 
 
 def ran(name: str = "a", **keys: object) -> History:
@@ -263,3 +264,68 @@ def test_what_is_ordered_is_written_down_before() -> None:
 
     kinds = [type(action) for action in actions]
     assert kinds.index(do.Remember) < kinds.index(do.Spawn)
+
+
+def test_what_a_shutdown_that_was_cut_short_has_stopped_starts_again_in_one_go() -> None:
+    history = ran()
+    history.shut_down()
+    history.exited("a", code=0)
+    record = history.archive["a"]
+    assert record and not record.wanted
+
+    stack = Stack((), lambda: 0.0, history.now)
+    stack.recall([record])
+    actions = stack.apply(1, history.specs, history.now, (), ["a"])[1].actions
+
+    # Whatever is written down first says already that it is wanted.
+    assert all(
+        action.record.wanted for action in actions if isinstance(action, do.Remember) and action.record
+    )
+    assert stack.services["a"].state is State.STARTING
+
+
+def test_a_service_at_rest_lets_its_sockets_go_and_what_was_found_of_it() -> None:
+    history = ran(**HELD)
+    history.ask("stop", "a")
+    history.exited("a", code=0)
+    record = history.archive["a"]
+    assert record
+    history.archive["a"] = msgspec.structs.replace(record, others=(1,))
+
+    orders = history.die()
+
+    assert do.ReleaseSockets(service="a") in orders
+    assert do.Sweep(service="a", run=1) in orders
+    history.gone("a")
+    assert history["a"].state is State.STOPPED
+
+
+def test_what_is_left_of_a_database_goes_before_its_next_run() -> None:
+    history = History(service("a", backoff=Backoff(initial=5.0)))
+    history.ask("start", "a")
+    for _ in range(2):
+        history.spawned("a")
+        history.exited("a")
+    record = history.archive["a"]
+    assert record
+    history.archive["a"] = msgspec.structs.replace(record, others=(2,))
+
+    assert do.Sweep(service="a", run=2) in history.die()
+    history.gone("a")
+
+    assert history["a"].state is State.STARTING
+
+
+def test_where_an_adopted_service_listens_is_asked_of_its_test_when_nobody_knows() -> None:
+    history = History(service("a", check=CHECK))
+    history.ask("start", "a")
+    history.checked("a", report=CheckReport(addresses=(ADDRESS,)))
+    record = history.archive["a"]
+    assert record
+    history.archive["a"] = msgspec.structs.replace(record, report=None)
+
+    assert history.die(a={1}) == [do.RunCheck(service="a", run=1)]
+    orders = history.checked("a", report=CheckReport(addresses=(ADDRESS,)))
+
+    assert orders == [do.StartProbe(service="a", run=1, address=ADDRESS)]
+    assert history.spawns() == ["a"]

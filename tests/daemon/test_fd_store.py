@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import array
 import os
+import resource
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -118,7 +120,9 @@ def test_what_this_program_hands_to_the_next_is_taken_there_by_name() -> None:
     store.hand_over(environ)
     os.close(one)  # its owner may be gone before the program is executed
     os.close(two)
-    copies = [int(word.rpartition("=")[2]) for word in environ["STACKD_FDS"].split()]
+    table = int(environ["STACKD_FDS"])
+    words = os.pread(table, 1000, 0).decode().split()
+    copies = [table, *(int(word.rpartition("=")[2]) for word in words)]
 
     found = take(environ, copies, "pipe/two", "pipe/three", "pipe/one")
 
@@ -164,4 +168,47 @@ def test_what_nobody_takes_is_closed_and_told(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_variable_that_is_not_true_hands_over_nothing() -> None:
-    assert handed_over({"STACKD_FDS": "socket/a=987 nonsense =5x"}, Systemd()) == {}
+    for words in ("987", "nonsense", "-1"):
+        assert handed_over({"STACKD_FDS": words}, Systemd()) == {}
+
+
+def test_thousands_of_descriptors_are_no_variable_that_is_too_long() -> None:
+    fd = pipe_with(b"x")
+    store = FdStore(Systemd(), {})
+    for number in range(3000):
+        store.keep(name_of("socket", f"service-{number}", f"127.0.0.1:{number}"), fd)
+    environ: dict[str, str] = {}
+
+    with room_for_descriptors(8000):
+        store.hand_over(environ)
+        table = int(environ["STACKD_FDS"])
+        words = os.pread(table, 2**20, 0).decode().split()
+        for word in words:
+            os.close(int(word.rpartition("=")[2]))
+        os.close(table)
+
+    assert len(words) == 3000
+    assert len(environ["STACKD_FDS"]) < 10
+    os.close(fd)
+
+
+@contextmanager
+def room_for_descriptors(soft: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, before[0]), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_nothing_stays_open_where_systemd_is_gone(tmp_path: Path) -> None:
+    systemd = Systemd.from_environ({"NOTIFY_SOCKET": f"{tmp_path}/nobody"})
+    store = FdStore(systemd, {})
+    fd = pipe_with(b"x")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    for number in range(10):
+        store.keep(f"pipe/{number}", fd)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    os.close(fd)
+    systemd.close()

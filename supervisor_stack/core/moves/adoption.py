@@ -1,8 +1,9 @@
 """Going on where an earlier stackd was ended.
 
 What that one had ordered, and may not have seen through, is ordered once more: asking, telling to leave,
-clearing away and testing do no harm twice. Only making a process would, so that is ordered again only
-where none was found. What is waited for gets its whole time again: nobody knows how much of it was of use.
+clearing away, letting go and testing do no harm twice. Only making a process would, so that is ordered
+again only where none was found. What is waited for gets its whole time again: nobody knows how much of it
+was of use.
 """
 
 from __future__ import annotations
@@ -24,21 +25,32 @@ from supervisor_stack.core.moves.base import (
     watch_alive,
     watch_files,
 )
-from supervisor_stack.core.moves.endings import settle
+from supervisor_stack.core.moves.endings import settle, sweep
 from supervisor_stack.core.moves.reloading import begin
 from supervisor_stack.core.moves.starting import supervise
 from supervisor_stack.core.moves.succession import make_successor, probe_successor
-from supervisor_stack.core.state import Service, State
+from supervisor_stack.core.state import AT_REST, Service, State
 
 
-def adopt_failed(service: Service, event: ev.Adopted, now: float, chance: float) -> Step:
-    """Nothing runs; a change of its files may be the cure."""
-    return service, watch_files(service)
+def adopt_down(service: Service, event: ev.Adopted, now: float, chance: float) -> Step:
+    """It has no main process. What is there of it goes, unless the next run may begin beside it."""
+    orders = watch_files(service) if service.state in (State.BACKOFF, State.FAILED) else ()
+    if service.state in AT_REST and service.spec.hold:
+        orders = (*orders, do.ReleaseSockets(service=service.name))
+    if service.others and (service.state in AT_REST or not service.can_hand_over):
+        service = msgspec.structs.replace(service, again=service.state not in AT_REST)
+        service, sweeping = sweep(service, "clearing what is left of older runs", now)
+        return service, (*orders, *sweeping)
+    return service, orders
 
 
 def adopt_starting(service: Service, event: ev.Adopted, now: float, chance: float) -> Step:
     """It was on its way: ask on; or begin anew, if nothing had been made yet."""
     service = msgspec.structs.replace(service, deadline=now + service.spec.start_timeout)
+    if event.pid is not None and service.spec.check and service.report is None:
+        # Where it listens is not known, and only its test tells.
+        service = msgspec.structs.replace(service, adopted=True, pid=event.pid)
+        return service, (do.RunCheck(service=service.name, run=service.run),)
     if event.pid is not None:
         made = ev.Spawned(service=service.name, run=service.run, pid=event.pid)
         found, orders = supervise(msgspec.structs.replace(service, adopted=True), made, now, chance)
@@ -55,12 +67,12 @@ def adopt_running(service: Service, event: ev.Adopted, now: float, chance: float
     """It has gone on without stackd: look after it as before."""
     if event.pid is None:
         return service, ()
-    service = msgspec.structs.replace(service, adopted=True)
+    service = msgspec.structs.replace(service, adopted=True, pid=event.pid)
     if service.ready:
         watching = watch_alive(service)
     else:
         watching = (start_probe(service),) if service.spec.ready and service.spec.type == "service" else ()
-    copying = keep_config(service) if service.ready and not service.kept else ()
+    copying = keep_config(service) if service.ready else ()
     # Its sockets may not have been brought along; then they are had out of its process.
     held = (do.HoldSockets(service=service.name, addresses=service.held),) if service.spec.hold else ()
     return service, (*watch_files(service), *held, *_retire_others(service), *watching, *copying)

@@ -57,6 +57,11 @@ def begin(service: Service, event: ev.DependenciesReady, now: float, chance: flo
 
 def spawn_checked(service: Service, event: ev.CheckFinished, now: float, chance: float) -> Step:
     """The test before a start is done: go on, or fail without trying what cannot work."""
+    if service.pid is not None:  # adopted, and it was asked for where it listens
+        service = msgspec.structs.replace(service, report=event.report if event.ok else service.report)
+        made = ev.Spawned(service=service.name, run=service.run, pid=service.pid or 0)
+        found, orders = supervise(service, made, now, chance)
+        return found, (*watch_files(service), *orders)
     if event.ok:
         if not (service.copy and service.copy.fell):
             service = msgspec.structs.replace(service, report=event.report, copy=None)
