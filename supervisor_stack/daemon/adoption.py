@@ -67,6 +67,7 @@ class _Adoption:
         self._shell = shell
         self._spec = record.spec
         self._alive: dict[int, Process] = {}
+        runs = {number: saved for number, saved in runs.items() if saved.pid > 0}  # nobody writes others
         self._take_up(runs, leaders)
         self.record = self._corrected(record, leaders.keys())
         self.ended = self._ended(runs)

@@ -271,16 +271,16 @@ def test_what_a_shutdown_that_was_cut_short_has_stopped_starts_again_in_one_go()
     history.shut_down()
     history.exited("a", code=0)
     record = history.archive["a"]
-    assert record and not record.wanted
+    assert record
+    assert not record.wanted
 
     stack = Stack((), lambda: 0.0, history.now)
     stack.recall([record])
     actions = stack.apply(1, history.specs, history.now, (), ["a"])[1].actions
 
     # Whatever is written down first says already that it is wanted.
-    assert all(
-        action.record.wanted for action in actions if isinstance(action, do.Remember) and action.record
-    )
+    written = [action.record for action in actions if isinstance(action, do.Remember)]
+    assert [record and record.wanted for record in written] == [True]
     assert stack.services["a"].state is State.STARTING
 
 

@@ -63,7 +63,7 @@ def dying(stack: RunningStack, when: str, place: str, count: int = 1) -> Iterato
 
 @contextmanager
 def orphans_come_to_us() -> Iterator[None]:
-    """Else they may stay zombies for as long as process 1 of a container likes, which hides that they ended."""
+    """Else they may stay zombies for as long as process 1 of a container likes."""
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     yield
