@@ -43,9 +43,9 @@ class FdStore:
             self._systemd.store(name, fd)
 
     def drop(self, name: str) -> None:
-        """Nobody needs it any more."""
-        if self._kept.pop(name, None) is not None:
-            self._systemd.unstore(name)
+        """Nobody needs it any more, whoever kept it."""
+        self._kept.pop(name, None)
+        self._systemd.unstore(name)
 
     def take(self, name: str) -> int | None:
         """What was handed over under this name, from now on the caller's; None for nothing."""

@@ -37,8 +37,8 @@ class LastGood:
         )
         fd = os.memfd_create(NAME, os.MFD_CLOEXEC)
         os.pwrite(fd, encode(bare), 0)
+        self._store.drop(NAME)  # it may be that of an earlier stackd
         if self._fd >= 0:
-            self._store.drop(NAME)
             os.close(self._fd)
         self._fd = fd
         self._store.keep(NAME, fd)

@@ -308,7 +308,7 @@ def test_held_sockets_are_had_out_of_the_process_that_has_them(tmp_path: Path) -
         assert can_wait(address)
 
 
-def test_a_hundred_lives_of_stackd_and_one_of_each_service(tmp_path: Path) -> None:
+def test_a_dozen_lives_of_stackd_and_one_of_each_service(tmp_path: Path) -> None:
     with RunningStack(tmp_path, THREE) as stack:
         stack.until_up()
         before = pids(stack)

@@ -70,7 +70,12 @@ ENVIRONMENT = (
 
 
 class BootError(Exception):
-    """The machine did not come up; the text has the last words of its console."""
+    """The machine did not come up; the text has the last words of its console. `is_forbidden`: the kernel or
+    the container around us does not let it."""
+
+    def __init__(self, message: str, is_forbidden: bool) -> None:
+        super().__init__(message)
+        self.is_forbidden = is_forbidden
 
 
 def own_cgroup() -> Path:
@@ -80,7 +85,7 @@ def own_cgroup() -> Path:
         if kind == "cgroup2":
             break
     else:
-        raise BootError("no cgroups of version 2 are mounted, and systemd needs them")
+        raise BootError("no cgroups of version 2 are mounted, and systemd needs them", is_forbidden=True)
     inside = re.search(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text(), re.MULTILINE)
     assert inside is not None
     return Path(where) / inside[1]
@@ -165,7 +170,8 @@ class Machine:
             readable = select.select([notify, self._pidfd], [], [], left)[0]
             if notify not in readable:
                 why = "systemd-nspawn ended" if readable else f"it is not up after {BOOT_TIMEOUT:.0f} s"
-                raise BootError(f"cannot boot a machine: {why}; its console:\n{self.console()}")
+                told = f"cannot boot a machine: {why}; its console:\n{self.console()}"
+                raise BootError(told, is_forbidden=bool(readable))
             for line in self._notify.recv(65536).decode().splitlines():
                 name, _, value = line.partition("=")
                 if name == "X_NSPAWN_LEADER_PID":

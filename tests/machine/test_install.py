@@ -141,6 +141,19 @@ def test_uninstalled_nothing_is_left_but_what_is_the_users(machine: Site) -> Non
     assert machine.run("pgrep", "-x", "mariadbd|redis-server|nginx|uwsgi", check=False).stdout == ""
 
 
+def test_what_else_is_at_its_place_stays(fresh: Site) -> None:
+    fresh.sh("mkdir -p /srv/tools/bin && touch /srv/tools/bin/precious")
+    at_tools = ("env", "PREFIX=/srv/tools", "sh", f"{PROJECT}/script/install")
+    fresh.run(*at_tools, timeout=300)
+    assert "/srv/tools/current/bin/stackd" in fresh.read("/etc/systemd/system/stackd.service")
+
+    fresh.run(*at_tools, "--uninstall", timeout=300)
+
+    assert fresh.run("find", "/srv/tools", "-type", "f").stdout.split() == ["/srv/tools/bin/precious"]
+    relative = fresh.run("env", "PREFIX=here", "sh", f"{PROJECT}/script/install", check=False)
+    assert (relative.returncode, "PREFIX has to be an absolute path" in relative.stderr) == (1, True)
+
+
 def test_purged_nothing_at_all_is_left(machine: Site) -> None:
     machine.install("--uninstall", "--purge")
 

@@ -123,11 +123,27 @@ def test_a_stop_goes_in_reverse_and_leaves_no_process(machine: Site) -> None:
     assert not machine.processes()
     assert machine.run("pgrep", "-x", "mariadbd|redis-server|nginx|uwsgi", check=False).stdout == ""
     said = machine.journal("--unit", "stackd")
-    stopped = [
-        found[1] for found in re.finditer(r"(\w+): stopping -> stopped|(\w+): .* stopped", said) if found[1]
-    ]
-    assert [name for name in stopped if name in ("nginx", "uwsgi")] == ["nginx", "uwsgi"]
+    stopped = re.findall(r"(\w+): stopping -> stopped", said)
+    assert stopped[:2] == ["nginx", "uwsgi"]
+    assert set(stopped[2:]) == {"mysqld", "redis"}
     assert "remains running after unit stopped" not in said
+
+
+def test_a_shutdown_lasts_and_one_that_keeps_the_services_too(machine: Site) -> None:
+    lives = machine.lives()
+
+    machine.stackctl("shutdown", "--keep-services")
+    wait_until(lambda: machine.show("stackd", "ActiveState") == "inactive", "stackd is gone", 30)
+    assert machine.show("stackd", "NRestarts") == "0"
+    machine.systemctl("start", "stackd")
+    machine.until_up()
+    assert machine.lives() == lives
+
+    machine.stackctl("shutdown")
+    wait_until(lambda: machine.show("stackd", "ActiveState") == "inactive", "stackd is gone", 30)
+    assert not machine.processes()
+    machine.systemctl("start", "stackd")
+    machine.until_up()
 
 
 def test_a_stop_waits_for_a_slow_service(machine: Site) -> None:
