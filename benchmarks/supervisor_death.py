@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))  # noqa: S311
     parser.add_argument("--supervisor", nargs="+", choices=installed(), default=installed())
     parser.add_argument("--case", nargs="+", choices=names, default=names)
-    parser.add_argument("--restart-sec", type=float, default=0.1, help="from the death to the next start")
+    parser.add_argument("--restart-sec", type=float, default=0.5, help="from the death to the next start")
     parser.add_argument("--no-rotate", action="store_true", help="the writer's log is one file")
     parser.add_argument("--no-store", action="store_true", help="as without systemd's descriptor store")
     parser.add_argument("--out", type=Path, help="a file for everything that was measured, as JSON")
