@@ -74,7 +74,7 @@ def supervised(name: str, folder: Path, command: list[str]) -> Iterator[psutil.P
             finally:
                 process.kill()
         return
-    argv = peers.command(name, f"{name}-log.conf", folder, command=" ".join(command))
+    argv = peers.command(name, [f"{name}-log.conf"], folder, command=" ".join(command))
     with (folder / f"{name}.out").open("wb") as output:
         process = subprocess.Popen(argv, stdout=output, stderr=output)
     try:
@@ -124,7 +124,10 @@ def _wait(folder: Path, result: Path, expected: int) -> None:
     """Until the writer is done and all is there, or nothing comes any more."""
     seen, since = -1, time.monotonic()
     while not (result.exists() and seen >= expected):
-        size = sum(path.stat().st_size for path in _files(folder))
+        try:
+            size = sum(path.stat().st_size for path in _files(folder))
+        except FileNotFoundError:
+            continue  # it was just renamed
         if size != seen:
             seen, since = size, time.monotonic()
         elif time.monotonic() - since > PATIENCE:
