@@ -141,8 +141,9 @@ class LogFile:
 
     def _close_gap(self, moved: int) -> None:
         """Somebody may have truncated it after its size was looked up: then it begins with a hole now."""
-        if not self.size:
-            return
+        now = os.fstat(self._fd)
+        if not self.size or now.st_blocks * 512 >= now.st_size:
+            return  # no hole, by far the usual case; SEEK_DATA makes some file systems write first
         try:
             start = os.lseek(self._fd, 0, os.SEEK_DATA)
         except OSError:

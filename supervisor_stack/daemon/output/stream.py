@@ -11,11 +11,10 @@ from supervisor_stack.daemon.output.plumbing import Spyglass, waiting
 
 log = logging.getLogger(__name__)
 
-CHUNK = 256 * 1024
-"""Bytes that are moved at once. The service cannot write meanwhile: the kernel has the pipe locked."""
-
-TURN = 1024 * 1024
-"""Bytes that are moved for one service before others have their turn."""
+CHUNK = 1024 * 1024
+"""Bytes that are moved for one service before others have their turn: all that is in its pipe. What comes
+meanwhile waits for the next turn, as the kernel has the pipe locked while it is moved, and each small move
+would cost as much as a large one."""
 
 NEARLY_FULL = 0.75
 """Of a pipe, from where on the oldest half of it is given up if it cannot be moved."""
@@ -41,13 +40,6 @@ class Stream:
     def name(self) -> str:
         """The service."""
         return self.pipe.name
-
-    def move_share(self) -> int:
-        """Move what is there, up to TURN bytes; returns how many. Raises OSError."""
-        total = 0
-        while total < TURN and (moved := self.move()):
-            total += moved
-        return total
 
     def move(self) -> int:
         """Move what is there, up to CHUNK bytes; returns how many. Raises OSError."""
