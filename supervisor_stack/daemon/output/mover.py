@@ -34,7 +34,7 @@ any time."""
 LONGEST_REST = 0.002
 SHORTEST_REST = 0.0003
 """Seconds between two turns. Without a rest this thread and whoever writes wait for the lock of the pipe all
-the time, spinning: a third of the speed at ten times the processor time (tried with lines of 100 bytes)."""
+the time, spinning: a third of the speed at twenty times the processor time (with lines of 100 bytes)."""
 
 TOO_FULL = 0.75
 ROOMY = 0.5
