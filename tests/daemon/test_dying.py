@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -78,15 +79,22 @@ def test_whatever_was_half_way_comes_to_its_end(
         assert stack.service("app").detail.held == ((str(address),) if state == "running" else ())  # type: ignore[union-attr]
 
 
-def test_what_an_earlier_run_left_is_cleared_whoever_dies_meanwhile(tmp_path: Path) -> None:
-    command = "['sh', '-c', 'sleep 1000 & exec sleep 1000']"
-    with orphans_come_to_us(), RunningStack(tmp_path, f"[services.app]\ncommand = {command}\n") as stack:
+@contextmanager
+def child_without_its_parent(folder: Path, begin: str) -> Iterator[tuple[RunningStack, int, int]]:
+    """A stack without a stackd, whose service has left a child that it began so: the stack, both pids."""
+    command = f"['sh', '-c', '{begin} & exec sleep 1000']"
+    with orphans_come_to_us(), RunningStack(folder, f"[services.app]\ncommand = {command}\n") as stack:
         stack.until_up()
         main = stack.pid_of("app")
         wait_until(lambda: len(alive(stack)) == 2, "its child is there")
         (child,) = set(alive(stack)) - {main}
         stack.die()
         end(main)
+        yield stack, main, child
+
+
+def test_what_an_earlier_run_left_is_cleared_whoever_dies_meanwhile(tmp_path: Path) -> None:
+    with child_without_its_parent(tmp_path, "sleep 1000") as (stack, _, child):
         with dying(stack, "before", "runs:Runs.sweep"), suppress(StackError, AssertionError):
             stack.come_back()
 
@@ -96,18 +104,8 @@ def test_what_an_earlier_run_left_is_cleared_whoever_dies_meanwhile(tmp_path: Pa
         assert not is_alive(child)
 
 
-def test_a_descendant_with_a_session_of_its_own_is_not_taken_for_its_dead_main_process(
-    tmp_path: Path,
-) -> None:
-    command = "['sh', '-c', 'setsid sleep 1000 & exec sleep 1000']"
-    with orphans_come_to_us(), RunningStack(tmp_path, f"[services.app]\ncommand = {command}\n") as stack:
-        stack.until_up()
-        main = stack.pid_of("app")
-        wait_until(lambda: len(alive(stack)) == 2, "its child is there")
-        (child,) = set(alive(stack)) - {main}
-        stack.die()
-        end(main)
-
+def test_a_descendant_with_its_own_session_is_not_taken_for_the_dead_main_process(tmp_path: Path) -> None:
+    with child_without_its_parent(tmp_path, "setsid sleep 1000") as (stack, main, child):
         stack.come_back()
 
         assert stack.until_run("app", 2).pid not in (main, child)
