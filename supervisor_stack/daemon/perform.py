@@ -100,7 +100,6 @@ class Performer:
         self.memory = Memory(archive, self.runs, self.held, is_shutting_down)
         self._prober = Prober(post)
         self._watcher = watcher
-        self._audience = audience
         self._environ = environ
         self.leaves = Leaves(post)
         self._keeping = Leaves(post)
