@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
 from typing import NamedTuple
 
-from supervisor_stack.cli.arguments import Options
+from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import emit, emit_error, say, tell, tell_error
 from supervisor_stack.cli.target import config_file
 from supervisor_stack.config import load

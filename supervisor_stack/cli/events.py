@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from supervisor_stack.cli.arguments import DEFAULT_LINES, Options
+from supervisor_stack.cli.options import DEFAULT_LINES, Options
 from supervisor_stack.cli.output import emit_line, say, tell
 from supervisor_stack.cli.render import event_lines
 from supervisor_stack.cli.target import connect

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from supervisor_stack.cli.arguments import ALL, Options
+from supervisor_stack.cli.options import ALL, Options
 from supervisor_stack.cli.output import InterruptError, emit, emit_error, tell, tell_error
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.client import Operation, StackClient, purpose

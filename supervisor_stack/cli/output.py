@@ -6,7 +6,7 @@ import sys
 
 import msgspec
 
-from supervisor_stack.cli.arguments import PROGRAM
+from supervisor_stack.cli.options import PROGRAM
 from supervisor_stack.errors import StackError
 
 VERSION = 1

@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from io import TextIOWrapper
 
-from supervisor_stack.cli.arguments import VERBS, Options, parse
+from supervisor_stack.cli.arguments import parse
+from supervisor_stack.cli.grammar import VERBS
+from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import InterruptError, emit_error, tell_error
 from supervisor_stack.errors import StackError
 
@@ -37,8 +40,9 @@ def _run(words: Sequence[str]) -> int:
     codes: dict[type[StackError], int] = {}
     try:
         options = parse(words)
-        json, codes = options.json, VERBS[options.verb].codes
-        return _verb(options.verb)(options)
+        verb = VERBS[options.verb]
+        json, codes = options.json, verb.codes
+        return _load(verb.carry_out)(options)
     except KeyboardInterrupt:
         return InterruptError.exit_code
     except StackError as error:
@@ -49,29 +53,11 @@ def _run(words: Sequence[str]) -> int:
         return codes.get(type(error), error.exit_code)
 
 
-def _verb(name: str) -> Callable[[Options], int]:
+def _load(carry_out: str) -> Callable[[Options], int]:
     """What carries out a verb, loaded by itself: `check` alone brings the whole configuration with it."""
-    match name:
-        case "start" | "stop" | "restart" | "reload" | "shutdown":
-            from supervisor_stack.cli.operate import operate
-
-            return operate
-        case "logs":
-            from supervisor_stack.cli.logs.verb import logs
-
-            return logs
-        case "events":
-            from supervisor_stack.cli.events import events
-
-            return events
-        case "check":
-            from supervisor_stack.cli.check import check
-
-            return check
-        case _:
-            from supervisor_stack.cli.verbs import QUICK
-
-            return QUICK[name]
+    module, function = carry_out.split(":")
+    loaded: Callable[[Options], int] = getattr(import_module(f"supervisor_stack.cli.{module}"), function)
+    return loaded
 
 
 if __name__ == "__main__":

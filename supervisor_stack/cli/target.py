@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from supervisor_stack.cli.arguments import Options
+from supervisor_stack.cli.options import Options
 from supervisor_stack.control.client import StackClient
 
 DEFAULT_CONFIG = "/etc/stackd/stackd.toml"

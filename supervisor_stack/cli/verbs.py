@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from supervisor_stack import __version__
-from supervisor_stack.cli.arguments import ALL, Options
+from supervisor_stack.cli.options import ALL, Options
 from supervisor_stack.cli.output import emit, say
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.client import StackClient
@@ -114,16 +112,6 @@ def version(options: Options) -> int:
         say(f"stackctl  {__version__}")
         say(answer)
     return 0
-
-
-QUICK: dict[str, Callable[[Options], int]] = {
-    "status": status,
-    "is-active": is_active,
-    "wait": wait,
-    "signal": signal,
-    "reset": reset,
-    "version": version,
-}
 
 
 def _named(options: Options) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_stack import __version__
-from supervisor_stack.cli.arguments import STATES
+from supervisor_stack.cli.options import STATES
 from supervisor_stack.control.messages import AnyRequest, Failed, Reset, Signal
 from supervisor_stack.core.state import ACTIVE, State
 from tests.cli.shop import DEADLINE, STACKCTL, Shop, environment, notice, service, stackctl

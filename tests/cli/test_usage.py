@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_stack.cli.arguments import VERBS, parse
+from supervisor_stack.cli.arguments import parse
+from supervisor_stack.cli.grammar import VERBS
 from supervisor_stack.errors import RequestError
 from tests.cli.shop import Shop, stackctl
 from tests.peer import Peer

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from supervisor_stack.cli.arguments import Options
 from supervisor_stack.cli.logs.files import NotKeptError
 from supervisor_stack.cli.logs.past import Line
 from supervisor_stack.cli.logs.sources import Source
+from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import emit_line, tell, tell_error
 from supervisor_stack.cli.render import visible
 from supervisor_stack.errors import StackError

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
-from supervisor_stack.cli.arguments import Options
+from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import tell
 from supervisor_stack.cli.target import config_file, connect
 from supervisor_stack.control.messages import Detail, Status

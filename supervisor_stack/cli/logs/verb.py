@@ -8,11 +8,11 @@ from contextlib import ExitStack, closing
 from functools import partial
 from io import FileIO
 
-from supervisor_stack.cli.arguments import DEFAULT_LINES, Options
 from supervisor_stack.cli.logs.files import Tail, open_log
 from supervisor_stack.cli.logs.past import Line, history, last
 from supervisor_stack.cli.logs.show import Printer
 from supervisor_stack.cli.logs.sources import Source, find
+from supervisor_stack.cli.options import DEFAULT_LINES, Options
 from supervisor_stack.errors import StackError
 
 Lines = Iterator[tuple[Source, Line]]

@@ -1,0 +1,163 @@
+"""The verbs of stackctl: the arguments that each takes, and what carries it out. Help comes from here."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import NamedTuple
+
+from supervisor_stack.cli.options import DEFAULT_LINES, STATES
+from supervisor_stack.errors import OperationError, StackError, TimedOutError, UnreachableError
+
+
+class Verb(NamedTuple):
+    """One verb. `carry_out`: module below cli and function, imported when it is asked for: stackctl starts
+    for every question. `codes`: the exit codes in which it differs from those of the errors."""
+
+    arguments: str
+    summary: str
+    add: Callable[[argparse.ArgumentParser], None]
+    carry_out: str
+    codes: dict[type[StackError], int] = {}  # noqa: RUF012
+
+
+# A script that asks how things are gets one code for "there is nobody to ask" (LSB: status unknown).
+_QUERY: dict[type[StackError], int] = {UnreachableError: 4, TimedOutError: 4}
+
+
+def _nothing(_parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _some(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("services", nargs="*", metavar="SERVICE")
+
+
+def _one(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("services", nargs=1, metavar="SERVICE")
+
+
+def _operation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-wait", dest="wait", action="store_false", help="do not wait for the end")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds")
+
+
+def _several(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
+    _operation(parser)
+
+
+def _cascading(parser: argparse.ArgumentParser) -> None:
+    _several(parser)
+    parser.add_argument("--cascade", action="store_true", help="also those who need them, in order")
+
+
+def _restart(parser: argparse.ArgumentParser) -> None:
+    _cascading(parser)
+    parser.add_argument(
+        "--hard", action="store_true", help="end the present run first, also where it could go on meanwhile"
+    )
+
+
+def _shutdown(parser: argparse.ArgumentParser) -> None:
+    _operation(parser)
+    parser.add_argument(
+        "--keep-services",
+        action="store_true",
+        help="stop none: the next stackd takes them over as they are",
+    )
+
+
+def _reset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
+
+
+def _signal(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("signal", metavar="SIG", help="its name, with or without SIG")
+    _one(parser)
+
+
+def _stream(parser: argparse.ArgumentParser, of_what: str = "") -> None:
+    last = f"begin with the last N{of_what}, default: {DEFAULT_LINES}"
+    parser.add_argument("-n", dest="lines", type=_count, metavar="N", help=last)
+    parser.add_argument("-f", dest="follow", action="store_true", help="go on with what comes, until Ctrl-C")
+
+
+def _logs(parser: argparse.ArgumentParser) -> None:
+    _some(parser)
+    _stream(parser, " lines of all logs together")
+
+
+def _wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
+    parser.add_argument(
+        "--for", dest="state", metavar="STATE", choices=STATES, help=f"{', '.join(STATES)}; default: ready"
+    )
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds")
+
+
+_ALL = "SERVICE…|all"
+_OPERATION = "[--no-wait] [--timeout S]"
+VERBS = {
+    "status": Verb(
+        "[SERVICE…]", "how the stack is; with names, all about these services", _some, "verbs:status", _QUERY
+    ),
+    "start": Verb(f"{_OPERATION} {_ALL}", "start services and what they need", _several, "operate:operate"),
+    "stop": Verb(f"[--cascade] {_OPERATION} {_ALL}", "stop services", _cascading, "operate:operate"),
+    "restart": Verb(
+        f"[--cascade] [--hard] {_OPERATION} {_ALL}", "a new run of services", _restart, "operate:operate"
+    ),
+    "reload": Verb(
+        f"{_OPERATION} {_ALL}",
+        "have services take up their changed configuration",
+        _several,
+        "operate:operate",
+    ),
+    "logs": Verb(
+        "[-f] [-n N] [SERVICE…]",
+        "what services print and log, in one order of time",
+        _logs,
+        "logs.verb:logs",
+        _QUERY,
+    ),
+    "events": Verb("[-f] [-n N]", "what happened to services", _stream, "events:events", _QUERY),
+    "check": Verb("", "judge the configuration, and have each service test its own", _nothing, "check:check"),
+    "is-active": Verb(
+        "SERVICE", "print the state; exit 0 when active, 3 when not", _one, "verbs:is_active", _QUERY
+    ),
+    "wait": Verb(
+        f"[--for STATE] [--timeout S] {_ALL}",
+        "wait until services are ready",
+        _wait,
+        "verbs:wait",
+        {UnreachableError: 4, OperationError: 3},
+    ),
+    "signal": Verb("SIG SERVICE", "send a signal to the main process", _signal, "verbs:signal"),
+    "reset": Verb(_ALL, "forget failures and counters", _reset, "verbs:reset"),
+    "shutdown": Verb(
+        f"[--keep-services] {_OPERATION}",
+        "stop all services in order, then stackd",
+        _shutdown,
+        "operate:operate",
+    ),
+    "version": Verb("", "versions of stackctl and stackd", _nothing, "verbs:version", _QUERY),
+}
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 1e9:
+        raise ValueError
+    return seconds
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+# argparse names the type by this in "invalid … value".
+_seconds.__name__ = "number of seconds"
+_count.__name__ = "count"

@@ -1,0 +1,37 @@
+"""What a command line of stackctl can say."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+PROGRAM = "stackctl"
+ALL = "all"
+DEFAULT_LINES = 20
+"""Of logs and events."""
+
+STATES = (
+    "ready", "stopped", "waiting", "starting", "running", "reloading", "stopping", "killing", "backoff",
+    "exited", "failed", "inactive", "activating", "active", "deactivating",
+)  # fmt: skip
+"""What `wait --for` waits for: readiness, or a state by either of its names."""
+
+
+class Options(argparse.Namespace):
+    """What the command line says. The values here are those of what it does not mention."""
+
+    config: str = ""
+    socket: str = ""
+    json: bool = False
+    no_color: bool = False
+    verb: str = "status"
+    services: Sequence[str] = ()
+    wait: bool = True
+    timeout: float | None = None
+    cascade: bool = False
+    hard: bool = False
+    keep_services: bool = False
+    lines: int | None = None
+    follow: bool = False
+    state: str = "ready"
+    signal: str = ""
