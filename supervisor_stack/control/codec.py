@@ -20,6 +20,7 @@ from supervisor_stack.control.messages import (
     AnyRequest,
     Failed,
     Notice,
+    Reply,
 )
 from supervisor_stack.errors import ProtocolVersionError, RequestError, StackError
 
@@ -81,7 +82,7 @@ def request_id(frames: Frames) -> str:
         return ""
 
 
-def encode_reply(reply: AnyReply) -> list[bytes]:
+def encode_reply(reply: Reply) -> list[bytes]:
     """The frames of a reply; a ROUTER puts the identity before them."""
     return [PROTOCOL, _encode(reply)]
 

@@ -41,6 +41,7 @@ class BySession:
         self._marks = marks
         self._sessions: dict[int, Owner] = {}
         self._adopted: dict[int, Adopted] = {}
+        self._searched: dict[str, dict[int, int]] = {}
         self._seen: list[int] | None = None
 
     def enrol(self, owner: Owner, pid: int) -> None:
@@ -50,6 +51,8 @@ class BySession:
     def adopt(self, pid: int, run: Adopted) -> None:
         """A run that an earlier stackd has started. Its main process may be gone."""
         self._adopted[pid] = run
+        if not run.in_cgroup:
+            self._searched.setdefault(run.owner.service, {})[run.owner.run] = pid
 
     def forget(self, owner: Owner, pid: int) -> None:
         """Nothing is left of this run. The number of its session may be that of others by now."""
@@ -57,6 +60,7 @@ class BySession:
             del self._sessions[pid]
         if pid in self._adopted and self._adopted[pid].owner == owner:
             del self._adopted[pid]
+            self._searched.get(owner.service, {}).pop(owner.run, None)
 
     def owner(self, pid: int) -> Owner | None:
         """Whose a process is."""
@@ -107,7 +111,8 @@ class BySession:
 
     def is_searched(self, service: str, run: int | None) -> bool:
         """Whether an earlier stackd has started any of this, so that it need not be among our children."""
-        return any(not each.in_cgroup and _is_of(each.owner, service, run) for each in self._adopted.values())
+        runs = self._searched.get(service, {})
+        return bool(runs) if run is None else run in runs
 
     def _search(self, service: str, run: int | None) -> list[int]:
         members = {pid for pid in self.sessions() if _is_of(self.owner(pid), service, run)}
@@ -132,8 +137,8 @@ class BySession:
     def strays(self) -> list[int]:
         """Children of ours that we have not made.
 
-        Asked once for all that were reaped together: the kernel lists every child, and a thousand services
-        may end at the same moment.
+        Asked once in a turn of the loop, and again when something was reaped: the kernel lists every child,
+        and a thousand services may end at the same moment.
         """
         if self._seen is None:
             ours = proc.children(os.getpid(), main_thread=True)

@@ -22,10 +22,12 @@ from supervisor_stack.spec import Check, CheckReport, ServiceSpec
 class Checks:
     """Runs commands for services, and remembers what their configuration tests reported."""
 
-    def __init__(self, processes: Processes, environ: Mapping[str, str], log_dir: str, marks: Marks) -> None:
+    def __init__(
+        self, processes: Processes, inherited: Mapping[str, str], log_dir: str, marks: Marks
+    ) -> None:
         self._processes = processes
         self._marks = marks
-        self._environ = environ
+        self._inherited = inherited
         self._log_dir = log_dir
         self._reports: dict[str, CheckReport] = {}
 
@@ -42,7 +44,7 @@ class Checks:
         Returns its exit code, stdout and stderr. Raises SpawnError, and TimeoutError.
         """
         env = launch.environment(
-            spec, self._environ, {**self._marks.environment(spec.name, run), **BESIDE}, ""
+            spec, self._inherited, {**self._marks.environment(spec.name, run), **BESIDE}, ""
         )
         env = {key: value for key, value in env.items() if key not in without}
         who = launch.identity(spec)._asdict()

@@ -33,6 +33,7 @@ from supervisor_stack.daemon.server import Server
 from supervisor_stack.daemon.signals import HEARD
 from supervisor_stack.daemon.status import StatusReader
 from supervisor_stack.daemon.systemd import Systemd
+from supervisor_stack.daemon.usage import Meter
 from supervisor_stack.daemon.watch import FileWatcher
 from supervisor_stack.errors import InUseError, SpawnError, StackError
 from supervisor_stack.spec import StackSpec
@@ -105,15 +106,15 @@ class Daemon:
         )
         self._engine.perform = self._performer
         self._control: Control | None = None
-        status = StatusReader(
+        self._status = StatusReader(
             spec,
             stack,
             self._watcher.watching,
             self._performer.held.addresses,
-            self._performer.runs.pids,
+            Meter(loop, stack.services, self._performer.runs.pids),
             loop.time(),
         )
-        self._server = Server(self._engine, self, spec.control.events, status, wall)
+        self._server = Server(self._engine, self, spec.control.events, self._status, wall)
         self._herald = Herald(systemd, stack, loop, warning)
         self._replacement = Replacement(self._processes, self._store, systemd, environ, self._nofile)
         self._replacing: asyncio.Task[None] | None = None
@@ -253,6 +254,7 @@ class Daemon:
             self._outputs.retune(service)
         self._watcher.forget(self._engine.stack.services)
         self._performer.forget(self._engine.stack.services)
+        self._status.forget()
         self._herald.tell()
 
     def leave(self) -> None:
@@ -302,6 +304,7 @@ class Daemon:
         self._herald.tell()
         if change.service not in self._engine.stack.services:  # it was removed, and is down now
             self._performer.forget(self._engine.stack.services)
+            self._status.forget()
 
     def finish(self, end: do.Finish) -> None:
         """An operation ended for a service."""

@@ -30,15 +30,20 @@ LONGEST_INTERPRETER = 256
 """Bytes of the first line of a script that the kernel reads, execve(2)."""
 
 
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """What services get of stackd's own environment."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in _NOT_INHERITED and not name.startswith(_NOT_INHERITED_PREFIXES)
+    }
+
+
 def environment(
     spec: ServiceSpec, inherited: Mapping[str, str], marks: Mapping[str, str], notify: str
 ) -> dict[str, str]:
     """The environment of a run. `marks`: whose it is; `notify`: the path of its notify socket, or empty."""
-    env = {
-        name: value
-        for name, value in inherited.items()
-        if name not in _NOT_INHERITED and not name.startswith(_NOT_INHERITED_PREFIXES)
-    }
+    env = dict(inherited)
     if spec.user:
         identity(spec)  # or the next line says less
         user = pwd.getpwnam(spec.user)

@@ -55,9 +55,9 @@ class Members:
         self._processes = processes
         self._marks = marks
         self._cgroups = cgroups
-        self._by_session = BySession(processes, marks)
+        self._by_session = BySession(processes.pids, marks)
         self._runs: dict[str, dict[int, int]] = {}
-        self._clearings: dict[tuple[str, int | None], Clearing] = {}
+        self._clearings: dict[str, dict[int | None, Clearing]] = {}
         self._ends = Ends(self.look_again)
         self._strays = Strays(self._by_session.strays, self.unattributed)
         processes.reaped = self._reaped
@@ -180,18 +180,16 @@ class Members:
 
     def clear(self, clearing: Clearing) -> None:
         """Wait until nothing is left, and kill what there is if that is wanted. Replaces one that waits."""
-        self._clearings[clearing.service, clearing.run] = clearing
-        self._by_session.look_anew()
+        self._clearings.setdefault(clearing.service, {})[clearing.run] = clearing
         self._go_on(clearing)
 
     def look_again(self, service: str) -> None:
         """A process of the service ended."""
-        for clearing in [each for each in self._clearings.values() if each.service == service]:
-            self._by_session.look_anew()
+        for clearing in list(self._clearings.get(service, {}).values()):
             self._go_on(clearing)
 
     def _look_again(self) -> None:
-        for service in {clearing.service for clearing in self._clearings.values()}:
+        for service in list(self._clearings):
             self.look_again(service)
 
     def _reaped(self) -> None:
@@ -205,7 +203,7 @@ class Members:
 
     def _go_on(self, clearing: Clearing) -> None:
         service, run = clearing.service, clearing.run
-        if self._clearings.get((service, run)) is not clearing:
+        if self._clearings.get(service, {}).get(run) is not clearing:
             return  # one that was done before it has replaced it
         inside = self._inside(service, run)
         outside = self._by_session.left_by(service, run, known=set(inside))
@@ -217,7 +215,9 @@ class Members:
         if not inside and not outside and self._undecided():
             asyncio.get_running_loop().call_later(DECIDED, self.look_again, service)
         elif not inside and not outside and clearing.main_is_gone():
-            del self._clearings[service, run]
+            del self._clearings[service][run]
+            if not self._clearings[service]:
+                del self._clearings[service]
             self.forget(service, run)
             clearing.done()
         elif untold := self._untold(service, run, inside, outside):
@@ -242,7 +242,7 @@ class Members:
 
     def _is_main(self, service: str, pid: int) -> bool:
         return pid in self._runs.get(service, {}).values() and (
-            pid in self._processes or self._by_session.is_adopted_main(pid)
+            pid in self._processes.pids or self._by_session.is_adopted_main(pid)
         )
 
     def _owner(self, pid: int) -> Owner | None:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
-from supervisor_stack.daemon import capture, cgroup, pid_file, private, refusal
+from supervisor_stack.daemon import capture, cgroup, launch, pid_file, private, refusal
 from supervisor_stack.daemon.archive import Archive
 from supervisor_stack.daemon.checks import Checks
 from supervisor_stack.daemon.fd_store import FdStore
@@ -87,7 +87,8 @@ class Performer:
         self.outputs = outputs
         self.processes = processes
         self.notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns, store)
-        self.checks = Checks(processes, environ, log_dir, self.marks)
+        inherited = launch.inherited(environ)
+        self.checks = Checks(processes, inherited, log_dir, self.marks)
         self.keeper = Keeper(Path(runtime_dir, "kept"), self.checks.run_beside, processes)
         self.runs = Runs(
             post,
@@ -100,7 +101,6 @@ class Performer:
         self.memory = Memory(archive, self.runs, self.held, is_shutting_down)
         self._prober = Prober(post)
         self._watcher = watcher
-        self._environ = environ
         self.leaves = Leaves(post)
         self._keeping = Leaves(post)
         self._refusals = Leaves(post)
@@ -108,7 +108,7 @@ class Performer:
             do.Remember: self.memory,
             do.Publish: audience.publish,
             do.Finish: audience.finish,
-            do.Spawn: Spawner(self, environ, nofile),
+            do.Spawn: Spawner(self, inherited, nofile),
             do.Signal: self.runs.signal,
             do.AskToLeave: self.runs.ask_to_leave,
             do.Sweep: self.runs.sweep,

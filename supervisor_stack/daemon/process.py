@@ -84,13 +84,14 @@ class Process:
 class Processes:
     """All children of this daemon, by pid, and what it has adopted.
 
-    `reaped` is called when some have ended, before that is told of each; `stray_reaped` after it, when
-    there were others among them.
+    `pids`: those of the children that were made here and not reaped yet. `reaped` is called when some have
+    ended, before that is told of each; `stray_reaped` after it, when there were others among them.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._children: dict[int, Process] = {}
+        self.pids = self._children.keys()
         self.reaped: Callable[[], None] = lambda: None
         self.stray_reaped: Callable[[], None] = lambda: None
 
@@ -100,9 +101,6 @@ class Processes:
         if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "cannot become a subreaper")
         self._loop.add_signal_handler(signal.SIGCHLD, self.reap)
-
-    def __contains__(self, pid: object) -> bool:
-        return pid in self._children
 
     def spawn(
         self,

@@ -20,6 +20,7 @@ from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.signals import number
+from supervisor_stack.daemon.status import StatusReader
 from supervisor_stack.errors import RefusedError, RequestError, StackError
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Operation(msgspec.Struct):
 class Server:
     """Answers requests on behalf of an engine's stack.
 
-    `status` makes the answer to a status request; `wall` turns a monotonic time into RFC 3339.
+    `status` makes the answers to status requests; `wall` turns a monotonic time into RFC 3339.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Server:
         engine: Engine,
         outlet: Outlet,
         events_endpoint: str,
-        status: Callable[[messages.Status, int], messages.StatusReply],
+        status: StatusReader,
         wall: Callable[[float], str],
     ) -> None:
         self._engine = engine
@@ -104,10 +105,10 @@ class Server:
 
     def _serve(self, identity: bytes, request: messages.AnyRequest) -> None:
         stack = self._stack
-        require_known(_named(request), list(stack.services))
+        require_known(_named(request), stack.services)
         match request:
             case messages.Status():
-                self._reply(identity, self._status(request, self._seq))
+                self._status.prepare(request, lambda: self._tell_status(identity, request))
             case messages.Events():
                 known = [notice for notice in self._notices if notice.seq > request.since]
                 notices = tuple(known[-request.limit :]) if request.limit > 0 else ()
@@ -131,6 +132,12 @@ class Server:
                 self._outlet.leave()
             case _:
                 self._operate(identity, request)
+
+    def _tell_status(self, identity: bytes, request: messages.Status) -> None:
+        try:
+            self._reply(identity, self._status(request, self._seq))
+        except StackError as error:  # a service was removed since
+            self._reply(identity, codec.failure(error, request.id))
 
     def leave(self) -> None:
         """Tell those who wait that nobody here will see how it ends."""
@@ -169,7 +176,7 @@ class Server:
         accepted = messages.Accepted(id=operation.request_id, op=op, services=operation.services)
         self._reply(operation.identity, accepted)
 
-    def _reply(self, identity: bytes, reply: messages.AnyReply) -> None:
+    def _reply(self, identity: bytes, reply: messages.Reply) -> None:
         self._outlet.reply(identity, codec.encode_reply(reply))
 
     # News.

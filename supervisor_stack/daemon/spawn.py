@@ -29,12 +29,12 @@ SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, e
 
 
 class Spawner:
-    """Makes processes for a shell. `nofile`: the limit of descriptors that services get unless they have
-    their own, as prlimit(1) takes it; empty: what stackd has."""
+    """Makes processes for a shell. `inherited`: what they get of stackd's environment. `nofile`: the limit of
+    descriptors that services get unless they have their own, as prlimit(1) takes it; empty: what stackd has."""
 
-    def __init__(self, shell: Performer, environ: Mapping[str, str], nofile: str) -> None:
+    def __init__(self, shell: Performer, inherited: Mapping[str, str], nofile: str) -> None:
         self._shell = shell
-        self._environ = environ
+        self._inherited = inherited
         self._nofile = nofile
 
     def __call__(self, action: do.Spawn) -> None:
@@ -104,7 +104,7 @@ class Spawner:
         shell, spec = self._shell, run.spec
         shell.marks.trust(spec.name, launch.identity(spec).user)
         marks = shell.marks.environment(spec.name, run.number)
-        env = {**launch.environment(spec, self._environ, marks, notify), **loan.env}
+        env = {**launch.environment(spec, self._inherited, marks, notify), **loan.env}
         launch.check_program(argv[0], env, spec.cwd)
         with shell.members.place(spec.name, run.number) as place:
             return shell.processes.spawn(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+import msgspec
 
 from supervisor_stack import __version__
 from supervisor_stack.control import messages
@@ -12,15 +14,35 @@ from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import ACTIVE, Service, State
 from supervisor_stack.daemon import capture
 from supervisor_stack.daemon.clock import wall
+from supervisor_stack.daemon.usage import Meter, Usage
 from supervisor_stack.spec import Address, ServiceSpec, StackSpec
 
-if TYPE_CHECKING:
-    import psutil
+
+class EncodedStatus(messages.Reply, frozen=True, tag="status"):
+    """A StatusReply as it goes over the wire, with services that were encoded before."""
+
+    stackd: messages.Daemon
+    stack: messages.Stack
+    services: msgspec.Raw
+    events: str
+    seq: int
+
+
+class _Line(NamedTuple):
+    """A service in a status reply, and what that was made of."""
+
+    service: Service
+    usage: Usage
+    encoded: bytes
 
 
 class StatusReader:
     """Makes status replies for one stack. `watching` names the folders watched for a service, `held` the
-    sockets held for it, `pids` its processes."""
+    sockets held for it, `meter` takes the figures of its processes.
+
+    Thousands of services are told of in one reply, and several clients may ask without pause: what was
+    encoded for one reply and has not changed is in the next one as it is.
+    """
 
     def __init__(
         self,
@@ -28,37 +50,52 @@ class StatusReader:
         stack: Stack,
         watching: Callable[[str], tuple[str, ...]],
         held: Callable[[str], tuple[Address, ...]],
-        pids: Callable[[str], list[int]],
+        meter: Meter,
         now: float,
     ) -> None:
         self._spec = spec
         self._stack = stack
         self._watching = watching
         self._held = held
-        self._pids = pids
+        self._meter = meter
         self._since = wall(now)
-        self._known: dict[int, psutil.Process] = {}
+        self._lines: dict[str, _Line] = {}
 
-    def __call__(self, request: messages.Status, seq: int) -> messages.StatusReply:
+    def prepare(self, request: messages.Status, then: Callable[[], None]) -> None:
+        """Call `then` when the reply can be made. Raises UnknownServiceError."""
+        self._meter.read(self._stack.known(request.services), then)
+
+    def __call__(self, request: messages.Status, seq: int) -> EncodedStatus:
         """The reply. Raises UnknownServiceError."""
         names = self._stack.known(request.services) if request.services else list(self._stack.services)
-        processes = {name: self._processes(self._stack.services[name]) for name in names}
-        if not request.services:
-            alive = {process.pid for group in processes.values() for process in group}
-            self._known = {pid: process for pid, process in self._known.items() if pid in alive}
-        return messages.StatusReply(
+        lines = [self._line(self._stack.services[name], request.detail) for name in names]
+        return EncodedStatus(
             id=request.id,
             stackd=messages.Daemon(pid=os.getpid(), version=__version__, since=self._since),
             stack=messages.Stack(name=self._spec.name, state=self._stack.state),
-            services=tuple(
-                self._service(self._stack.services[name], processes[name], request.detail) for name in names
-            ),
+            services=msgspec.Raw(b"[" + b",".join(lines) + b"]"),
             events=self._spec.control.events,
             seq=seq,
         )
 
+    def forget(self) -> None:
+        """Keep nothing of services that are no more."""
+        for name in self._lines.keys() - self._stack.services.keys():
+            del self._lines[name]
+        self._meter.forget(self._stack.services)
+
+    def _line(self, service: Service, detail: bool) -> bytes:
+        usage = self._meter.usage(service)
+        if detail:
+            return msgspec.json.encode(self._service(service, usage, self._detail(service)))
+        line = self._lines.get(service.name)
+        if line is None or line.service is not service or line.usage is not usage:
+            encoded = msgspec.json.encode(self._service(service, usage))
+            line = self._lines[service.name] = _Line(service, usage, encoded)
+        return line.encoded
+
     def _service(
-        self, service: Service, processes: list[messages.Process], detail: bool
+        self, service: Service, usage: Usage, detail: messages.Detail | None = None
     ) -> messages.ServiceStatus:
         return messages.ServiceStatus(
             name=service.name,
@@ -74,15 +111,13 @@ class StatusReader:
             since=wall(service.since),
             reason=_reason(service),
             next_retry=wall(service.deadline) if service.state is State.BACKOFF else None,
-            cpu_percent=round(sum(process.cpu_percent or 0.0 for process in processes), 1)
-            if processes
-            else None,
-            memory_bytes=sum(process.memory_bytes or 0 for process in processes) if processes else None,
-            processes=len(processes),
-            detail=self._detail(service, tuple(processes)) if detail else None,
+            cpu_percent=usage.cpu_percent,
+            memory_bytes=usage.memory_bytes,
+            processes=usage.processes,
+            detail=detail,
         )
 
-    def _detail(self, service: Service, tree: tuple[messages.Process, ...]) -> messages.Detail:
+    def _detail(self, service: Service) -> messages.Detail:
         spec = service.spec
         told = service.report or spec
         return messages.Detail(
@@ -107,36 +142,8 @@ class StatusReader:
                 messages.Exit(run=exit_.run, time=wall(exit_.at), reason=exit_.reason, lasted=exit_.lasted)
                 for exit_ in reversed(service.exits)
             ),
-            tree=tree,
+            tree=self._meter.processes(spec.name),
         )
-
-    def _processes(self, service: Service) -> list[messages.Process]:
-        if service.pid is None and not service.others:
-            return []
-        try:
-            import psutil  # 30 ms that the start of the services should not wait for
-        except (ImportError, OSError):
-            return []  # no descriptors left; the import system then finds no module
-        found = []
-        for pid in self._pids(service.name):
-            try:
-                process = self._known.get(pid)
-                if process is None or not process.is_running():
-                    process = self._known[pid] = psutil.Process(pid)
-                with process.oneshot():
-                    found.append(
-                        messages.Process(
-                            pid=pid,
-                            parent=process.ppid(),
-                            command=" ".join(process.cmdline()) or process.name(),
-                            # Since the last time that somebody asked; the first answer is 0.
-                            cpu_percent=process.cpu_percent(),
-                            memory_bytes=process.memory_info().rss,
-                        )
-                    )
-            except (psutil.Error, OSError):
-                continue  # it ended while we looked, is not ours to look into, or no descriptors are left
-        return found
 
 
 def _reason(service: Service) -> str:

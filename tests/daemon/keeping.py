@@ -55,7 +55,7 @@ class Bench:
             process = self._processes.spawn(
                 argv,
                 lambda _: ended.set(),
-                env=launch.environment(self.spec, os.environ, {}, ""),
+                env=launch.environment(self.spec, launch.inherited(os.environ), {}, ""),
                 cwd=self.spec.cwd,
                 stdout=output,
             )
