@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -38,6 +37,8 @@ def _hash(disk: Disk, path: str) -> str | None:
 
 def digest(text: str) -> str:
     """A word for a text, the same in every process."""
+    import hashlib  # with libcrypto, 3 MB of memory that a stack without such files can do without
+
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -28,13 +28,18 @@ class Stat(NamedTuple):
     ended: bool
 
 
+class Figures(NamedTuple):
+    """`ticks`: of the clock, that it has spent on a processor; `pages`: of memory that are resident."""
+
+    started: int
+    ticks: int
+    pages: int
+
+
 def stat(pid: int) -> Stat | None:
     """What /proc/PID/stat tells; None when there is no such process. A zombie still is one."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name in parentheses may contain anything, also spaces and parentheses.
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
+    fields = _fields(pid)
+    if not fields:
         return None
     return Stat(
         parent=int(fields[1]),
@@ -42,6 +47,30 @@ def stat(pid: int) -> Stat | None:
         started=int(fields[19]),
         ended=fields[0] in (b"Z", b"X") and int(fields[17]) <= 1,
     )
+
+
+def figures(pid: int) -> Figures | None:
+    """What /proc tells of what a process uses; None when it is gone or ended, or cannot be seen."""
+    fields = _fields(pid)
+    if not fields or fields[0] in (b"Z", b"X"):
+        return None
+    try:
+        # The pages in /proc/PID/stat lag behind: the kernel counts for each processor, and adds up only here.
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            pages = int(file.read().split()[1])
+    except OSError:
+        return None
+    return Figures(started=int(fields[19]), ticks=int(fields[11]) + int(fields[12]), pages=pages)
+
+
+def _fields(pid: int) -> list[bytes]:
+    """Of /proc/PID/stat those after the name, so from the third on (proc(5))."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name in parentheses may contain anything, also spaces and parentheses.
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return []
 
 
 def pids() -> list[int]:

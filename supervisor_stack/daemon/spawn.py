@@ -30,7 +30,7 @@ SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, e
 
 class Spawner:
     """Makes processes for a shell. `inherited`: what they get of stackd's environment. `nofile`: the limit of
-    descriptors that services get unless they have their own, as prlimit(1) takes it; empty: what stackd has."""
+    descriptors that services get unless they have their own, as prlimit(1) takes it; empty: as ours."""
 
     def __init__(self, shell: Performer, inherited: Mapping[str, str], nofile: str) -> None:
         self._shell = shell

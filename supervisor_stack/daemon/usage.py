@@ -1,22 +1,22 @@
-"""What the processes of services use: processor time and memory, as psutil reads them from /proc.
+"""What the processes of services use: processor time and memory.
 
-A look at one process takes some 50 us, and there may be thousands of them, while the loop has other things
+A look at one service takes some 50 us, and there may be thousands of them, while the loop has other things
 to do. So it is done only when somebody asks, once for all who ask within a moment, and in slices.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
+import contextlib
+import os
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from supervisor_stack.control import messages
 from supervisor_stack.core.state import Service
-
-if TYPE_CHECKING:
-    import psutil
+from supervisor_stack.daemon import proc
 
 FRESH = 0.5
 """Seconds in which figures are not taken again: over a shorter time, a share of the processor is noise."""
@@ -42,6 +42,16 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 _NOTHING = Usage()
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGESIZE")
+
+
+class _Look(NamedTuple):
+    """A process at a moment. `percent`: since the look before."""
+
+    at: float
+    seen: proc.Figures
+    percent: float
 
 
 class Meter:
@@ -57,7 +67,7 @@ class Meter:
         self._services = services
         self._pids = pids
         self._usage: dict[str, Usage] = {}
-        self._known: dict[str, dict[int, psutil.Process]] = {}
+        self._looks: dict[str, dict[int, _Look]] = {}
         self._due: dict[str, None] = {}
         self._waiting: list[tuple[set[str], Callable[[], None]]] = []
         self._is_taking = False
@@ -89,27 +99,30 @@ class Meter:
 
     def processes(self, name: str) -> tuple[messages.Process, ...]:
         """The processes of a service one by one, as they are now."""
+        try:
+            import psutil  # 30 ms that neither a start nor a table should wait for
+        except (ImportError, OSError):
+            return ()  # no descriptors left; the import system then finds no module
         found = []
-        for process in self._look_at(name):
-            try:
+        for pid, look in self._look_at(name).items():
+            with contextlib.suppress(psutil.Error, OSError):  # it has ended since
+                process = psutil.Process(pid)
                 with process.oneshot():
                     told = messages.Process(
-                        pid=process.pid,
+                        pid=pid,
                         parent=process.ppid(),
                         command=" ".join(process.cmdline()) or process.name(),
-                        cpu_percent=process.cpu_percent(),
+                        cpu_percent=round(look.percent, 1),
                         memory_bytes=process.memory_info().rss,
                     )
-            except _gone():
-                continue
-            found.append(told)
+                found.append(told)
         return tuple(found)
 
     def forget(self, services: Collection[str]) -> None:
         """Keep nothing for all but these."""
         for name in self._usage.keys() - services:
             del self._usage[name]
-            self._known.pop(name, None)
+            self._looks.pop(name, None)
 
     def _take_some(self) -> None:
         until = self._loop.time() + SLICE
@@ -134,45 +147,35 @@ class Meter:
         service = self._services.get(name)
         if service is None or not _exists(service):
             return
-        count, cpu, memory = 0, 0.0, 0
-        for process in self._look_at(name):
-            try:
-                cpu += process.cpu_percent()
-                memory += process.memory_info().rss
-                count += 1
-            except _gone():
-                continue
-        if count:
-            now = self._loop.time()
-            self._usage[name] = Usage(now, service.pid, count, round(cpu, 1), memory)
+        looks = self._look_at(name).values()
+        if looks:
+            self._usage[name] = Usage(
+                at=self._loop.time(),
+                pid=service.pid,
+                processes=len(looks),
+                cpu_percent=round(sum(look.percent for look in looks), 1),
+                memory_bytes=sum(look.seen.pages for look in looks) * _PAGE,
+            )
         else:
             self._usage.pop(name, None)  # and the next who asks has it looked at again
 
-    def _look_at(self, name: str) -> Iterator[psutil.Process]:
-        try:
-            import psutil  # 30 ms that the start of the services should not wait for
-        except (ImportError, OSError):
-            return  # no descriptors left; the import system then finds no module
-        before, known = self._known.get(name, {}), {}
-        for pid in self._pids(name):
-            process = before.get(pid)
-            try:
-                if process is None or not process.is_running():
-                    process = psutil.Process(pid)
-            except _gone():
-                continue
-            known[pid] = process
-            yield process
-        self._known[name] = known
+    def _look_at(self, name: str) -> dict[int, _Look]:
+        now = self._loop.time()
+        before = self._looks.get(name, {})
+        looks = self._looks[name] = {
+            pid: _look(now, seen, before.get(pid)) for pid in self._pids(name) if (seen := proc.figures(pid))
+        }
+        return looks
+
+
+def _look(now: float, seen: proc.Figures, before: _Look | None) -> _Look:
+    if before is None or before.seen.started != seen.started:
+        return _Look(now, seen, 0.0)
+    passed = now - before.at
+    if passed < FRESH:  # somebody has just looked: counted in clock ticks, little time says nothing
+        return _Look(before.at, before.seen._replace(pages=seen.pages), before.percent)
+    return _Look(now, seen, (seen.ticks - before.seen.ticks) / _TICKS / passed * 100)
 
 
 def _exists(service: Service) -> bool:
     return service.pid is not None or bool(service.others)
-
-
-def _gone() -> tuple[type[Exception], ...]:
-    """What psutil raises of a process that ended meanwhile, or is not ours to look into, and what comes when
-    no descriptors are left."""
-    import psutil
-
-    return psutil.Error, OSError
