@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 from supervisor_stack import __version__
 from supervisor_stack.daemon.signals import HEARD
@@ -65,7 +66,7 @@ def _configuration(options: argparse.Namespace) -> tuple[StackSpec, str]:
         return load(options.config, os.environ), ""
     except ConfigError as error:
         if options.check:
-            print(*error.detail or (error.message,), sep="\n")
+            _print_all(error.detail or (error.message,))
             raise
         _tell(error)
         from supervisor_stack.daemon.last_good import recall
@@ -74,6 +75,13 @@ def _configuration(options: argparse.Namespace) -> tuple[StackSpec, str]:
         if last_good is None:
             raise
         return last_good, f"{options.config} is wrong: running on the last good one"
+
+
+def _print_all(lines: Sequence[str]) -> None:
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:  # whoever reads has seen enough (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(problems: tuple[str, ...]) -> int:

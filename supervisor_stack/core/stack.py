@@ -268,12 +268,11 @@ class Stack:
         return NEVER
 
     def wake(self, now: float) -> list[do.Action]:
-        """Tell the services whose deadline is over."""
-        actions: list[do.Action] = []
-        while self.deadline <= now:
-            _, name = heapq.heappop(self._deadlines)
-            actions += self.handle(ev.DeadlinePassed(service=name), now)
-        return actions
+        """Tell the service whose deadline is over first, if there is one."""
+        if self.deadline > now:
+            return []
+        _, name = heapq.heappop(self._deadlines)
+        return self.handle(ev.DeadlinePassed(service=name), now)
 
     def handle(self, event: ev.Event, now: float) -> list[do.Action]:
         """Take in a fact; returns the orders that follow from it."""

@@ -41,7 +41,8 @@ class Engine:
         self._turning = False
         self._alarm: asyncio.TimerHandle | None = None
         self._not_before = 0.0
-        self._rung = False
+        self._rung = float("-inf")
+        self._seen_alive = loop.time()
         self._closed = False
 
     def now(self) -> float:
@@ -84,14 +85,16 @@ class Engine:
                 log.exception("cannot handle %s: internal error; its service stays as it was", event)
                 continue
             self._carry_out(actions)
-        if self._rung and not self._inbox:
-            self._rung = False
+        # What has come in before an alarm rang counts first.
+        while not self._inbox and self.stack.deadline <= self._rung and self.now() < until:
             self._wake()
         self._turning = False
-        self._arm()
-        if self._inbox:
+        self._seen_alive = self.now()
+        if self._inbox or self.stack.deadline <= self._rung:
             self._schedule()
-        elif self.stack.is_finished:
+            return
+        self._arm()
+        if self.stack.is_finished:
             self._finished()
 
     def _carry_out(self, actions: list[Action]) -> None:
@@ -119,10 +122,11 @@ class Engine:
 
     def _ring(self, due: float) -> None:
         self._alarm = None
-        late = self.now() - due
+        # While thousands of deadlines are being dealt with the next ones are late, and nothing stood still.
+        late = self.now() - max(due, self._seen_alive)
         if late > LATE:
             log.warning("stackd stood still for %.1f s or more; deadlines wait for what happened", late)
             self._not_before = self.now() + GRACE
         else:
-            self._rung = True  # what has come in before counts first
+            self._rung = self.now()
         self._schedule()

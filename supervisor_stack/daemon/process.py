@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import logging
 import os
 import signal
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 PR_SET_CHILD_SUBREAPER = 36
 
 NO_INTERPRETER = "its interpreter (the first line of the script) does not exist"
+
+AT_ONCE = 20
+"""Ends that are taken in before the loop gets its turn: 2 ms."""
 
 MAX_OUTPUT = 8 * 1024 * 1024
 """Bytes that are read of what a command printed; a dump of a large nginx configuration is 1 MB."""
@@ -172,10 +176,14 @@ class Processes:
         self._tell(process)
 
     def reap(self) -> None:
-        """Collect every child that has ended, ours and strays; then tell of them."""
+        """Collect every child that has ended, ours and strays, and tell of them; the rest in the next turn of
+        the loop, when thousands end at once."""
         ended: list[Process] = []
         strays = False
-        while True:
+        for count in itertools.count():
+            if count == AT_ONCE:
+                self._loop.call_soon(self.reap)
+                break
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:

@@ -19,8 +19,9 @@ from supervisor_stack.errors import SpawnError
 BACKLOG = 1024
 """Clients that connect at the same instant; the kernel caps it at net.core.somaxconn."""
 
-TURN = 0.005
-"""Seconds of answering requests before timers and processes get their turn."""
+TURN = 0.001
+"""Seconds of answering requests before timers and processes get their turn. What follows a crash takes
+several turns of the loop, and each may have to wait so long."""
 
 QUEUED_REPLIES = 1000
 """Messages that wait for one client that does not read; what comes on top is dropped."""

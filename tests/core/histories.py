@@ -144,7 +144,10 @@ class History:
     def later(self, seconds: float) -> list[do.Action]:
         """Time passes."""
         self.now += seconds
-        return self._take(self.stack.wake(self.now))
+        actions: list[do.Action] = []
+        while self.stack.deadline <= self.now:
+            actions += self.stack.wake(self.now)
+        return self._take(actions)
 
     def _take(self, actions: list[do.Action]) -> list[do.Action]:
         for action in actions:
