@@ -326,6 +326,10 @@ class Stack:
         """How many services are wanted and as they should be."""
         return self._health.well
 
+    def waits_for(self, name: str) -> tuple[str, ...]:
+        """Whom a service waits for before it starts, leaves, or is renewed."""
+        return effects.waits_for(self.services[name], self.services, self.graph, self.parallel)
+
     @property
     def longest_stop(self) -> float:
         """Seconds that a stop of one of the services that are not down may take; looks at all of them."""

@@ -129,7 +129,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     those within the start limit's interval. `ending`: why the present run is over or is being ended.
     `blocked`: it will not go on without help. `rejected`: why the last change of its configuration was not
     taken up. `report`: what its configuration test told last. `kept`: when its configuration was copied
-    last; `copy`: set when the copy stands in for it. `times`: of the start of the present run, or of the last.
+    last; `copy`: set when the copy stands in for it. `times`: of the start of the present run, or of the
+    last one.
     """
 
     spec: ServiceSpec
