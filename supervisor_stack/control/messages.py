@@ -206,7 +206,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     `reason`, `evidence`: of its state. `rejected`, `rejected_evidence`: why its last change was not taken up;
     with `on_copy` the copy of its configuration stands in for it. `stuck`: it does not end although it
-    should. `waits_for`: those before whom it does not start, stop, or begin a new run. `next`: what stackd
+    should. `successor`: the run that is being started beside the present one, and `answer` what that said
+    last. `waits_for`: those before whom it does not start, stop, or begin a new run. `next`: what stackd
     does next about it, at `next_at` where a clock decides; empty when all is as it should be. `last_exit`:
     how the run before the present one ended. `times`: of the present run's start, or of the last one; null:
     there was none, or nobody saw it.
@@ -233,6 +234,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     rejected_evidence: tuple[str, ...] = ()
     on_copy: bool = False
     stuck: bool = False
+    successor: int | None = None
+    answer: str = ""
     waits_for: tuple[str, ...] = ()
     next: str = ""
     next_at: str | None = None
@@ -281,7 +284,7 @@ class EventsReply(Reply, frozen=True, tag="events"):
 
 
 class GraphReply(Reply, frozen=True, tag="graph"):
-    """Answers Graph, in the order of the configuration. `seq` is that of the last notice before it."""
+    """Answers Graph. `seq` is that of the last notice before it."""
 
     stack: Stack
     services: tuple[Node, ...]

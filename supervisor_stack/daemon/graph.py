@@ -51,6 +51,8 @@ class GraphReader:
             rejected_evidence=service.rejected_detail,
             on_copy=service.copy is not None,
             stuck=service.is_stuck,
+            successor=service.successor.run if service.successor else None,
+            answer=service.successor.answer if service.successor else "",
             waits_for=self._stack.waits_for(spec.name),
             next=does,
             next_at=None if at is None else wall(at),
