@@ -26,7 +26,7 @@ _ALL_NOTICES = 2**31 - 1
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """One service of the chain. `depth`: how far from the one that was asked about. `because`: what it
-    hangs on, explained by the links below it. `type`: the command to type next."""
+    hangs on, explained by the links below it. `command`: what to type next."""
 
     service: str
     state: str
@@ -39,7 +39,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     because: tuple[str, ...] = ()
     next: str = ""
     next_at: str | None = None
-    type: str = ""
+    command: str = ""
 
 
 def explain(options: Options) -> int:
@@ -56,7 +56,7 @@ def explain(options: Options) -> int:
     if options.json:
         emit(service=name, chain=links)
     else:
-        say_lines(lines(links, context.now), options.no_color)
+        say_lines(lines(links, context), options.no_color)
     node = nodes[name]
     return 0 if node.active in ("active", "reloading") or node.ready else NOT_ACTIVE
 
@@ -123,15 +123,16 @@ def _link(step: Step, context: Context) -> Link:
         because=step.because,
         next=node.next,
         next_at=node.next_at,
-        type=command(node, context),
+        command=command(node, context),
     )
 
 
-def lines(links: Sequence[Link], now: datetime) -> Iterator[Line]:
+def lines(links: Sequence[Link], context: Context) -> Iterator[Line]:
     """The chain for a person: what to do is told where it ends."""
     seen: set[str] = set()
     for link in links:
-        tone = render.tone(link.state, link.active, link.ready)
+        is_task = context.nodes[link.service].type == "task"
+        tone = render.tone(link.state, link.active, link.ready, is_task)
         hang = link.depth * _STEP
         yield Line(
             (Part(f"{render.glyph(tone)} ", tone), Part(render.harmless(link.says))), hang, breaks=True
@@ -148,9 +149,9 @@ def lines(links: Sequence[Link], now: datetime) -> Iterator[Line]:
         if link.because:
             continue
         if link.next:
-            yield Line((Part(_next(link, now)),), hang, breaks=True)
-        if link.type:
-            yield Line((Part(f"type: {link.type}"),), hang, breaks=True)
+            yield Line((Part(_next(link, context.now)),), hang, breaks=True)
+        if link.command:
+            yield Line((Part(f"type: {link.command}"),), hang, breaks=True)
 
 
 def _next(link: Link, now: datetime) -> str:

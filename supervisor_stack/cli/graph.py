@@ -40,7 +40,9 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tone(self) -> render.Tone | None:
         """How alarming its state is."""
-        return render.tone(self.state, self.active or "", bool(self.ready)) if self.state else None
+        if self.state is None:
+            return None
+        return render.tone(self.state, self.active or "", bool(self.ready), self.type == "task")
 
     @property
     def word(self) -> str:

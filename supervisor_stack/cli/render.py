@@ -193,8 +193,10 @@ def tone_of(service: ServiceStatus) -> Tone:
     return tone(service.state, service.active, service.ready)
 
 
-def tone(state: str, active: str, ready: bool) -> Tone:
-    """How alarming a state is."""
+def tone(state: str, active: str, ready: bool, task: bool = False) -> Tone:
+    """How alarming a state is. A task is at work while it runs, and ready when it is done."""
+    if task and state == "running":
+        return "busy"
     if state in ("failed", "backoff"):
         return "bad"
     if active in ("active", "reloading"):

@@ -67,9 +67,10 @@ def remarks(node: Node, context: Context) -> Iterator[str]:
         yield node.reason
     if node.successor:
         yield _with(f"run {node.successor} is being started beside run {node.run}", node.answer)
-    if node.wanted == "running" and node.state in _ACTIVE:
+    is_coming = node.wanted == "running" and node.state in ("starting", *_ACTIVE)
+    if is_coming and node.state in _ACTIVE:
         yield f"it is wanted: {_wanted_by(node, context)}"
-    if node.times and node.state in ("starting", *_ACTIVE):
+    if is_coming and node.times:
         yield from _start(node, node.times, context)
     if node.last_exit and node.last_exit.run != node.run and node.last_exit.reason != node.reason:
         ended = f"{render.age(node.last_exit.time, context.now)} ago"
