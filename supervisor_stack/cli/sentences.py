@@ -113,8 +113,9 @@ def _stopped(node: Node, context: Context) -> str:
     notice = context.stops.get(node.name)
     if notice is None:
         return _with(f"{node.name} is stopped, since {node.since}; somebody asked for it", node.reason)
+    who = getattr(notice, "by", "") or "somebody"
     ago = render.age(notice.time, context.now)
-    return _with(f"{node.name} is stopped: somebody asked for it at {notice.time} ({ago} ago)", node.reason)
+    return _with(f"{node.name} is stopped: {who} asked for it at {notice.time} ({ago} ago)", node.reason)
 
 
 def _waits(node: Node) -> str:
