@@ -102,8 +102,7 @@ def _configured(options: Options, error: UnreachableError) -> tuple[str, Points]
 
 
 def _told(node: Node) -> Point:
-    names = (name for name in Point.__struct_fields__)
-    return Point(**{name: getattr(node, name) for name in names})
+    return Point(**{field: getattr(node, field) for field in Point.__struct_fields__})
 
 
 def _planned(spec: ServiceSpec) -> Point:
