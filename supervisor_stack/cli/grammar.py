@@ -88,6 +88,11 @@ def _logs(parser: argparse.ArgumentParser) -> None:
     _stream(parser, " lines of all logs together")
 
 
+def _graph(parser: argparse.ArgumentParser) -> None:
+    _some(parser)
+    parser.add_argument("--dot", action="store_true", help="for Graphviz: stackctl graph --dot | dot -Tsvg")
+
+
 def _wait(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
     parser.add_argument(
@@ -121,6 +126,13 @@ VERBS = {
         _QUERY,
     ),
     "events": Verb("[-f] [-n N]", "what happened to services", _stream, "events:events", _QUERY),
+    "graph": Verb(
+        "[--dot] [SERVICE…]", "who needs whom; works without stackd too", _graph, "graph:graph", _QUERY
+    ),
+    "explain": Verb(
+        "SERVICE", "why a service runs or does not, down to the cause", _one, "explain:explain", _QUERY
+    ),
+    "blame": Verb("[SERVICE…]", "what the start waited for, slowest first", _some, "blame:blame", _QUERY),
     "check": Verb("", "judge the configuration, and have each service test its own", _nothing, "check:check"),
     "is-active": Verb(
         "SERVICE", "print the state; exit 0 when active, 3 when not", _one, "verbs:is_active", _QUERY

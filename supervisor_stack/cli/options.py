@@ -35,3 +35,4 @@ class Options(argparse.Namespace):
     follow: bool = False
     state: str = "ready"
     signal: str = ""
+    dot: bool = False

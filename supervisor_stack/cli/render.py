@@ -173,7 +173,12 @@ def log_files(detail: Detail) -> list[str]:
 
 def visible(text: bytes) -> str:
     """Text of a log that a terminal only shows: visitors choose what stands there."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.decode(errors="replace"))
+    return harmless(text.decode(errors="replace"))
+
+
+def harmless(text: str) -> str:
+    """Text of somebody else that a terminal only shows."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def event_lines(notice: Notice) -> Iterator[str]:
@@ -184,18 +189,29 @@ def event_lines(notice: Notice) -> Iterator[str]:
 
 
 def tone_of(service: ServiceStatus) -> Tone:
-    """How alarming the state is."""
-    if service.state in ("failed", "backoff"):
+    """How alarming the state of a service is."""
+    return tone(service.state, service.active, service.ready)
+
+
+def tone(state: str, active: str, ready: bool, task: bool = False) -> Tone:
+    """How alarming a state is. A task is at work while it runs, and ready when it is done."""
+    if task and state == "running":
+        return "busy"
+    if state in ("failed", "backoff"):
         return "bad"
-    if service.active in ("active", "reloading"):
-        return "good" if service.ready or service.state == "reloading" else "bad"
-    return "idle" if service.active == "inactive" else "busy"
+    if active in ("active", "reloading"):
+        return "good" if ready or state == "reloading" else "bad"
+    return "idle" if active == "inactive" else "busy"
 
 
 def glyph(tone: Tone) -> str:
     """The sign of a tone, as far as the encoding of stdout has it."""
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    return (_GLYPHS if encoding == "utf8" else _ASCII_GLYPHS)[tone]
+    return (_GLYPHS if has_signs() else _ASCII_GLYPHS)[tone]
+
+
+def has_signs() -> bool:
+    """Whether stdout takes more than letters."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def state(service: ServiceStatus) -> str:
@@ -230,6 +246,13 @@ def span(seconds: float) -> str:
         parts.append(f"{whole}{unit}" if whole else "")
     first = next((number for number, part in enumerate(parts) if part), len(parts) - 1)
     return " ".join(filter(None, parts[first : first + 2])) or "0s"
+
+
+def duration(seconds: float) -> str:
+    """A measured time: 34ms, 1.234s, 2m 3s."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    return f"{seconds:.3f}s" if seconds < 60 else span(seconds)
 
 
 def size(number: int | None) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from time import monotonic
 from types import TracebackType
 from typing import Literal, Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from supervisor_stack.cli.lines import Line
 from supervisor_stack.cli.render import GAP, Table, Tone, span
 from supervisor_stack.control.messages import Accepted, Finished, Progress
 
@@ -48,6 +51,17 @@ def print_table(headline: str, table: Table, plain: bool) -> None:
         )
     console.print(Text(headline, "bold"), no_wrap=True, overflow="ellipsis")
     console.print(grid)
+
+
+def print_lines(lines: Iterable[Line], plain: bool) -> None:
+    """Lines as wide as the terminal: broken between words, or cut where they are a picture."""
+    console = _console(plain)
+    for line in lines:
+        text = Text.assemble(*((part.text, _STYLES[part.tone] if part.tone else "") for part in line.parts))
+        if line.breaks:
+            console.print(Padding(text, (0, 0, 0, line.hang)) if line.hang else text)
+        else:
+            console.print(text, no_wrap=True, overflow="ellipsis")
 
 
 class LiveProgress:

@@ -25,6 +25,8 @@ from supervisor_stack.control.messages import (
     EventsReply,
     Failed,
     Finished,
+    Graph,
+    GraphReply,
     Notice,
     Progress,
     Reload,
@@ -41,7 +43,7 @@ from supervisor_stack.control.messages import (
 from supervisor_stack.control.reach import knock
 from supervisor_stack.errors import ProtocolVersionError, TimedOutError, UnreachableError
 
-Question = Status | Events | Signal | Reset
+Question = Status | Events | Graph | Signal | Reset
 Operation = Start | Stop | Restart | Reload | Shutdown
 Expected = TypeVar("Expected", bound=Reply)
 
@@ -93,8 +95,10 @@ class StackClient:
     @overload
     def request(self, message: Events) -> EventsReply: ...
     @overload
+    def request(self, message: Graph) -> GraphReply: ...
+    @overload
     def request(self, message: Signal | Reset) -> Done: ...
-    def request(self, message: Question) -> StatusReply | EventsReply | Done:
+    def request(self, message: Question) -> StatusReply | EventsReply | GraphReply | Done:
         """The answer to a quick request.
 
         Raises the error that stackd answers, UnreachableError, TimedOutError, ProtocolVersionError.
@@ -106,6 +110,8 @@ class StackClient:
                 return _expect(StatusReply, reply)
             case Events():
                 return _expect(EventsReply, reply)
+            case Graph():
+                return _expect(GraphReply, reply)
             case _:
                 return _expect(Done, reply)
 

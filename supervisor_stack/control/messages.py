@@ -88,13 +88,17 @@ class Events(Request, frozen=True):
     limit: int = 100
 
 
+class Graph(Request, frozen=True):
+    """Who needs whom, why each is as it is, and how far its last start came: of all services."""
+
+
 class Shutdown(Request, frozen=True):
     """Stop all services in order, then leave; `keep_services`: leave them running, for the next stackd."""
 
     keep_services: bool = False
 
 
-AnyRequest = Status | Start | Stop | Restart | Reload | Signal | Reset | Events | Shutdown
+AnyRequest = Status | Start | Stop | Restart | Reload | Signal | Reset | Events | Graph | Shutdown
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,6 +187,63 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     detail: Detail | None = None
 
 
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """When a start came how far. Null: it did not, or nobody saw it.
+
+    `asked`: it was to run. `begun`: all that it needs was ready. `spawned`: its process was made. `ready`: it
+    was of use; of a task: it was done. `tries`: how many runs it took so far; the last one is told.
+    """
+
+    asked: str
+    begun: str | None = None
+    spawned: str | None = None
+    ready: str | None = None
+    tries: int = 0
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A service among those that it needs, and why it is as it is.
+
+    `reason`, `evidence`: of its state. `rejected`, `rejected_evidence`: why its last change was not taken up;
+    with `on_copy` the copy of its configuration stands in for it. `stuck`: it does not end although it
+    should. `successor`: the run that is being started beside the present one, and `answer` what that said
+    last. `waits_for`: those before whom it does not start, stop, or begin a new run. `next`: what stackd
+    does next about it, at `next_at` where a clock decides; empty when all is as it should be. `last_exit`:
+    how the run before the present one ended. `times`: of the present run's start, or of the last one; null:
+    there was none, or nobody saw it.
+    """
+
+    name: str
+    kind: str
+    type: Literal["service", "task"]
+    autostart: bool
+    requires: tuple[str, ...]
+    wants: tuple[str, ...]
+    after: tuple[str, ...]
+    state: str
+    active: str
+    wanted: Literal["running", "stopped"]
+    ready: bool
+    pid: int | None
+    run: int
+    since: str
+    failures: int = 0
+    reason: str = ""
+    evidence: tuple[str, ...] = ()
+    rejected: str = ""
+    rejected_evidence: tuple[str, ...] = ()
+    on_copy: bool = False
+    stuck: bool = False
+    successor: int | None = None
+    answer: str = ""
+    waits_for: tuple[str, ...] = ()
+    next: str = ""
+    next_at: str | None = None
+    next_retry: str | None = None
+    last_exit: Exit | None = None
+    times: Times | None = None
+
+
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """stackd itself."""
 
@@ -219,6 +280,14 @@ class EventsReply(Reply, frozen=True, tag="events"):
 
     notices: tuple[Notice, ...]
     events: str
+    seq: int
+
+
+class GraphReply(Reply, frozen=True, tag="graph"):
+    """Answers Graph. `seq` is that of the last notice before it."""
+
+    stack: Stack
+    services: tuple[Node, ...]
     seq: int
 
 
@@ -267,4 +336,4 @@ class Failed(Reply, frozen=True):
     detail: tuple[str, ...] = ()
 
 
-AnyReply = StatusReply | EventsReply | Done | Accepted | Progress | Finished | Failed
+AnyReply = StatusReply | EventsReply | GraphReply | Done | Accepted | Progress | Finished | Failed

@@ -32,12 +32,25 @@ def look(service: Service, services: Mapping[str, Service], graph: Graph, parall
     if service.state is State.WAITING:
         return _look_ahead(service, services, graph, parallel)
     if service.is_leaving and service.state in MAY_LEAVE:
-        behind = (services[name] for name in graph.behind[service.name])
-        if not any(_is_on_its_way_out(other) for other in behind):
+        if not _leaving_first(service, services, graph):
             return [ev.DependentsDown(service=service.name)]
     elif service.renew and service.state is State.RUNNING:
         return _look_for_needs(service, services, graph, parallel=False)
     return []
+
+
+def waits_for(
+    service: Service, services: Mapping[str, Service], graph: Graph, parallel: bool
+) -> tuple[str, ...]:
+    """Whom it waits for before it starts, leaves, or is renewed."""
+    waited: list[Service] = []
+    if service.state is State.WAITING:
+        waited = _renewed_first(service, services, graph) or _missing(service, services, graph, parallel)
+    elif service.is_leaving and service.state in MAY_LEAVE:
+        waited = _leaving_first(service, services, graph)
+    elif service.renew and service.state is State.RUNNING:
+        waited = _missing(service, services, graph, parallel=False)
+    return tuple(other.name for other in waited)
 
 
 def renewals(
@@ -63,28 +76,46 @@ def _look_ahead(
     service: Service, services: Mapping[str, Service], graph: Graph, parallel: bool
 ) -> list[ev.Event]:
     """Tell a waiting service whether it may start, or what is missing."""
-    # Those who are renewed because of it leave before it begins anew.
-    leaving = [
-        other.name
+    leaving = _renewed_first(service, services, graph)
+    if leaving:
+        blocked = any(other.is_stuck for other in leaving)
+        names = ", ".join(other.name for other in leaving)
+        return _pending(service, f"waits until {names} has stopped", blocked=blocked)
+    return _look_for_needs(service, services, graph, parallel)
+
+
+def _renewed_first(service: Service, services: Mapping[str, Service], graph: Graph) -> list[Service]:
+    """Those who are renewed because of it leave before it begins anew."""
+    return [
+        other
         for other in (services[name] for name in graph.required_by[service.name])
         if other.spec.on_dependency_crash == "restart" and _is_on_its_way_out(other)
     ]
-    if leaving:
-        blocked = any(services[name].is_stuck for name in leaving)
-        return _pending(service, f"waits until {', '.join(leaving)} has stopped", blocked=blocked)
-    return _look_for_needs(service, services, graph, parallel)
+
+
+def _leaving_first(service: Service, services: Mapping[str, Service], graph: Graph) -> list[Service]:
+    """Those who need it leave before it does."""
+    behind = (services[name] for name in graph.behind[service.name])
+    return [other for other in behind if _is_on_its_way_out(other)]
+
+
+def _missing(
+    service: Service, services: Mapping[str, Service], graph: Graph, parallel: bool
+) -> list[Service]:
+    requires = graph.requires[service.name]
+    return [
+        other
+        for other in (services[name] for name in graph.before[service.name])
+        if not (other.is_fulfilled if other.name in requires else other.is_settled)
+        and not (parallel and _queues_clients(other))
+    ]
 
 
 def _look_for_needs(
     service: Service, services: Mapping[str, Service], graph: Graph, parallel: bool
 ) -> list[ev.Event]:
     requires = graph.requires[service.name]
-    missing = [
-        other
-        for other in (services[name] for name in graph.before[service.name])
-        if not (other.is_fulfilled if other.name in requires else other.is_settled)
-        and not (parallel and _queues_clients(other))
-    ]
+    missing = _missing(service, services, graph, parallel)
     if not missing:
         return [ev.DependenciesReady(service=service.name)]
     reason = f"needs {', '.join(other.name for other in missing)}"

@@ -27,6 +27,7 @@ from supervisor_stack.core.operations import Operations, Verb
 from supervisor_stack.core.plan import Plan, compare
 from supervisor_stack.core.rules import step
 from supervisor_stack.core.state import AT_REST, NEVER, Service, State
+from supervisor_stack.core.timing import timed
 from supervisor_stack.errors import RefusedError, UnknownServiceError
 from supervisor_stack.spec import ServiceSpec
 
@@ -302,6 +303,7 @@ class Stack:
         after, orders = step(before, event, now, self._chance())
         if after is before:
             return list(orders)
+        after = timed(before, after, now)
         self._become(before.name, after)
         if after.deadline not in (before.deadline, NEVER):
             heapq.heappush(self._deadlines, (after.deadline, after.name))
@@ -323,6 +325,10 @@ class Stack:
     def ready_count(self) -> int:
         """How many services are wanted and as they should be."""
         return self._health.well
+
+    def waits_for(self, name: str) -> tuple[str, ...]:
+        """Whom a service waits for before it starts, leaves, or is renewed."""
+        return effects.waits_for(self.services[name], self.services, self.graph, self.parallel)
 
     @property
     def longest_stop(self) -> float:

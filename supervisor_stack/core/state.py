@@ -75,6 +75,20 @@ class ExitRecord(msgspec.Struct, frozen=True):
     replaced: bool = False
 
 
+class StartTimes(msgspec.Struct, frozen=True):
+    """How far a start came, and when: monotonic seconds, None for what did not happen or was not seen.
+
+    `asked`: it was to run. `begun`: all that it needs was ready. `spawned`: its process was made. `ready`: it
+    was of use; of a task: it was done. `tries`: how many runs it took so far; the last one is told.
+    """
+
+    asked: float
+    begun: float | None = None
+    spawned: float | None = None
+    ready: float | None = None
+    tries: int = 0
+
+
 class Successor(msgspec.Struct, frozen=True):
     """A run that is being started beside the present one, to take its place when it is ready.
 
@@ -88,6 +102,7 @@ class Successor(msgspec.Struct, frozen=True):
     answer: str = ""
     ending: Ending | None = None
     adopted: bool = False
+    times: StartTimes | None = None
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -114,7 +129,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     those within the start limit's interval. `ending`: why the present run is over or is being ended.
     `blocked`: it will not go on without help. `rejected`: why the last change of its configuration was not
     taken up. `report`: what its configuration test told last. `kept`: when its configuration was copied
-    last; `copy`: set when the copy stands in for it.
+    last; `copy`: set when the copy stands in for it. `times`: of the start of the present run, or of the
+    last one.
     """
 
     spec: ServiceSpec
@@ -150,6 +166,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     report: CheckReport | None = None
     kept: str = ""
     copy: Copy | None = None
+    times: StartTimes | None = None
 
     @property
     def name(self) -> str:

@@ -130,6 +130,7 @@ class _Adoption:
                 ready=False,
                 successor=None,
                 others=others,
+                times=None,
             )
         mine = {record.run, record.successor.run if record.successor else 0, *record.others}
         strangers = tuple(sorted((self._alive.keys() | marked) - mine))

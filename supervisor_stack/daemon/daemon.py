@@ -20,6 +20,7 @@ from supervisor_stack.daemon.archive import Archive
 from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.fd_store import FdStore, handed_over, name_of
+from supervisor_stack.daemon.graph import GraphReader
 from supervisor_stack.daemon.herald import Herald
 from supervisor_stack.daemon.last_good import LastGood
 from supervisor_stack.daemon.lock import Lock
@@ -114,7 +115,8 @@ class Daemon:
             Meter(loop, stack.services, self._performer.runs.pids),
             loop.time(),
         )
-        self._server = Server(self._engine, self, spec.control.events, self._status, wall)
+        graph = GraphReader(spec.name, stack)
+        self._server = Server(self._engine, self, spec.control.events, self._status, graph, wall)
         self._herald = Herald(systemd, stack, loop, warning)
         self._replacement = Replacement(self._processes, self._store, systemd, environ, self._nofile)
         self._replacing: asyncio.Task[None] | None = None

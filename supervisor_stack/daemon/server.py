@@ -53,7 +53,7 @@ class Operation(msgspec.Struct):
 class Server:
     """Answers requests on behalf of an engine's stack.
 
-    `status` makes the answers to status requests; `wall` turns a monotonic time into RFC 3339.
+    `status` and `graph` make the answers to these requests; `wall` turns a monotonic time into RFC 3339.
     """
 
     def __init__(
@@ -62,12 +62,14 @@ class Server:
         outlet: Outlet,
         events_endpoint: str,
         status: StatusReader,
+        graph: Callable[[messages.Graph, int], messages.GraphReply],
         wall: Callable[[float], str],
     ) -> None:
         self._engine = engine
         self._outlet = outlet
         self._events_endpoint = events_endpoint
         self._status = status
+        self._graph = graph
         self._wall = wall
         self._numbers = itertools.count(1)
         self._operations: dict[int, Operation] = {}
@@ -109,6 +111,8 @@ class Server:
         match request:
             case messages.Status():
                 self._status.prepare(request, lambda: self._tell_status(identity, request))
+            case messages.Graph():
+                self._reply(identity, self._graph(request, self._seq))
             case messages.Events():
                 known = [notice for notice in self._notices if notice.seq > request.since]
                 notices = tuple(known[-request.limit :]) if request.limit > 0 else ()
@@ -230,7 +234,7 @@ class Server:
 
 def _named(request: messages.AnyRequest) -> tuple[str, ...]:
     match request:
-        case messages.Events() | messages.Shutdown():
+        case messages.Events() | messages.Graph() | messages.Shutdown():
             return ()
         case messages.Signal():
             return (request.service,)

@@ -23,6 +23,9 @@ from supervisor_stack.control.messages import (
     Done,
     Events,
     EventsReply,
+    Graph,
+    GraphReply,
+    Node,
     Notice,
     ServiceStatus,
     Stack,
@@ -102,20 +105,10 @@ def lines(process: subprocess.Popen[str], count: int) -> list[str]:
 def service(name: str, state: str = "running", **fields: Any) -> ServiceStatus:
     """A service as it usually is in that state."""
     alive = state in ("running", "reloading", "stopping", "starting")
-    active = {
-        "running": "active", "reloading": "reloading", "stopped": "inactive", "exited": "inactive",
-        "failed": "failed", "stopping": "deactivating",
-    }  # fmt: skip
     usual: dict[str, Any] = {
-        "kind": name,
-        "active": active.get(state, "activating"),
-        "wanted": "stopped" if state in ("stopped", "stopping") else "running",
-        "ready": state == "running",
-        "pid": 955 if alive else None,
-        "run": 3,
+        **_usual(name, state, alive),
         "restarts": 0,
         "adopted": False,
-        "since": SINCE,
         "reason": "",
         "next_retry": None,
         "cpu_percent": 1.2 if alive else None,
@@ -123,6 +116,35 @@ def service(name: str, state: str = "running", **fields: Any) -> ServiceStatus:
         "processes": 3 if alive else 0,
     }
     return ServiceStatus(name=name, state=state, **usual | fields)
+
+
+def node(name: str, state: str = "running", **fields: Any) -> Node:
+    """The same for the graph; `requires` and the like as tuples of names."""
+    usual: dict[str, Any] = {
+        **_usual(name, state, state in ("running", "reloading", "stopping", "starting")),
+        "type": "service",
+        "autostart": True,
+        "requires": (),
+        "wants": (),
+        "after": (),
+    }
+    return Node(name=name, state=state, **usual | fields)
+
+
+def _usual(name: str, state: str, alive: bool) -> dict[str, Any]:
+    active = {
+        "running": "active", "reloading": "reloading", "stopped": "inactive", "exited": "inactive",
+        "failed": "failed", "stopping": "deactivating", "killing": "deactivating",
+    }  # fmt: skip
+    return {
+        "kind": name,
+        "active": active.get(state, "activating"),
+        "wanted": "stopped" if state in ("stopped", "stopping") else "running",
+        "ready": state == "running",
+        "pid": 955 if alive else None,
+        "run": 3,
+        "since": SINCE,
+    }
 
 
 def notice(seq: int, name: str, previous: str, state: str, **fields: Any) -> Notice:
@@ -141,6 +163,7 @@ class Shop:
 
     def __init__(self, *services: ServiceStatus, state: str = "running") -> None:
         self.services = {each.name: each for each in services}
+        self.nodes: tuple[Node, ...] = ()
         self.state = state
         self.operation: tuple[Step, ...] = ()
         self.notices: tuple[Notice, ...] = ()
@@ -150,6 +173,8 @@ class Shop:
         match request:
             case Status():
                 yield self._status(request)
+            case Graph():
+                yield GraphReply(stack=self._stack(), services=self.nodes, seq=self._seq())
             case Events():
                 after = [each for each in self.notices if each.seq > request.since]
                 kept = tuple(after[len(after) - min(request.limit, len(after)) :])
@@ -167,7 +192,7 @@ class Shop:
         named = request.services or tuple(self.services)
         return StatusReply(
             stackd=Daemon(pid=812, version="0.1.0", since=SINCE),
-            stack=msgspec.convert({"name": "shop", "state": self.state}, Stack),
+            stack=self._stack(),
             services=tuple(
                 msgspec.structs.replace(
                     self.services[name],
@@ -178,6 +203,9 @@ class Shop:
             events=self.events,
             seq=self._seq(),
         )
+
+    def _stack(self) -> Stack:
+        return msgspec.convert({"name": "shop", "state": self.state}, Stack)
 
     def _seq(self) -> int:
         return max((each.seq for each in self.notices), default=0)

@@ -19,6 +19,8 @@ PARTS: tuple[type[msgspec.Struct], ...] = (
     messages.Stack,
     messages.ServiceStatus,
     messages.Detail,
+    messages.Node,
+    messages.Times,
     messages.Exit,
     messages.Process,
     messages.Outcome,

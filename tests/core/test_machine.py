@@ -241,6 +241,20 @@ class AnyHistory(RuleBasedStateMachine):
                 assert any(not self.history[other].is_fulfilled for other in before)
 
     @invariant()
+    def a_start_goes_forwards_in_time(self) -> None:
+        for name in NAMES:
+            each = self.history[name]
+            for times in (each.times, each.successor and each.successor.times):
+                if times:
+                    told = [times.asked, times.begun, times.spawned, times.ready]
+                    seen = [at for at in told if at is not None]
+                    assert seen == sorted(seen)
+                    assert seen[-1] <= self.history.now
+            if each.ready or each.is_fulfilled:
+                assert each.times
+                assert each.times.ready is not None
+
+    @invariant()
     def the_count_of_the_stack_is_that_of_its_services(self) -> None:
         wanted = [name for name in NAMES if self.history[name].wanted]
         all_well = all(self.history[name].is_as_wanted for name in wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from supervisor_stack.core.state import NEVER, Copy, ExitRecord, Service, State, Successor
+from supervisor_stack.core.state import NEVER, Copy, ExitRecord, Service, StartTimes, State, Successor
 from supervisor_stack.daemon.archive import Archive, Saved, SavedRun, SavedSocket
 from supervisor_stack.daemon.capture import Mark
 from supervisor_stack.daemon.listener import FileId
@@ -31,6 +32,7 @@ FULL = Service(
     deadline=12.5,
     exits=(ExitRecord(2, 1.0, "exit status 1", 0.5),),
     copy=Copy("broken", ("line 1",)),
+    times=StartTimes(asked=1.0, begun=1.5, spawned=1.5, ready=None, tries=2),
 )
 
 
@@ -58,6 +60,17 @@ def test_what_was_written_is_read(archive: Archive) -> None:
 
     assert saved.service == FULL
     assert (saved.runs, saved.held, saved.shutting_down) == (runs, held, True)
+
+
+def test_what_an_earlier_version_wrote_without_the_times_of_a_start_is_read(
+    archive: Archive, tmp_path: Path
+) -> None:
+    write(archive, FULL)
+    text = json.loads(file_of(tmp_path).read_text())
+    del text["record"]["times"], text["record"]["successor"]["times"]
+    file_of(tmp_path).write_text(json.dumps(text))
+
+    assert archive.load()[0].service == msgspec.structs.replace(FULL, times=None)
 
 
 def test_never_comes_back_as_never(archive: Archive) -> None:
