@@ -34,6 +34,8 @@ _REST = 0.2
 """Seconds for which a service has to be selected before its logs are opened: one may pass by many."""
 _TICK = 1.0
 """Seconds between two looks at the clock, for the ages."""
+_LEAVE = 1.0
+"""Seconds for the reader of logs to end."""
 _PANES = ("log", "details", "events")
 
 
@@ -103,7 +105,9 @@ class Top(App[None]):
         """Listen no more."""
         self._poller.stop()
         self._listener.stop()
-        self._stop_logs()
+        if self._logs:
+            self._logs.stop()
+            self._logs.join(_LEAVE)  # it ends the journalctl that it has started
 
     def on_resize(self, event: events.Resize) -> None:
         """The keys that have room."""
@@ -119,6 +123,8 @@ class Top(App[None]):
 
     def on_polled(self, message: Polled) -> None:
         """Services are so now."""
+        if self.query_one("#lost").display and self._logs and not self._logs.is_alive():
+            self._followed = ""  # its logs could not be found without stackd
         self._say("lost", "")
         self.board.take(message.reply, message.whole)
         self._show()
@@ -295,7 +301,9 @@ class Top(App[None]):
         wanted = selected if self._pane == "log" else ""
         if wanted != self._followed:
             self._followed = wanted
-            self._stop_logs()
+            if self._logs:
+                self._logs.stop()
+                self._logs = None
             self.query_one("#log", Lines).replace(())
             if self._opening:
                 self._opening.stop()
@@ -304,11 +312,6 @@ class Top(App[None]):
     def _open_logs(self, service: str) -> None:
         self._logs = LogReader(service, self._connect, self._post)
         self._logs.start()
-
-    def _stop_logs(self) -> None:
-        if self._logs:
-            self._logs.stop()
-            self._logs = None
 
     def _show_told(self) -> None:
         lines = [visible(line.encode()) for each in self._lines.values() for line in each]

@@ -47,7 +47,7 @@ def carry_out(message: Operation, connect: Connect, post: Post) -> None:
             for step in client.operate(message):
                 match step:
                     case Progress():
-                        now = " ".join(filter(None, (step.service, "is", step.state, step.reason)))
+                        now = ": ".join(filter(None, (f"{step.service} is {step.state}", step.reason)))
                         post(Told(number, (f"{what}: {now}",), is_over=False))
                     case Finished():
                         post(Told(number, _outcome(message, step), is_over=True))

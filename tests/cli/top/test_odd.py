@@ -34,7 +34,7 @@ def test_the_screen_goes_on_while_an_operation_does_not_end(peer: Peer, shop: Sh
 
     async def scenario(desk: Desk) -> None:
         await desk.press("r")
-        await desk.until_shown("restart db: db is stopping saving")
+        await desk.until_shown("restart db: db is stopping: saving")
         await desk.press("down", "d")
         await desk.until_shown("details of web", "web (web)")
         await desk.press("escape")  # closes the pane; what goes on stays in sight

@@ -164,6 +164,8 @@ def test_when_stackd_goes_and_comes_back(stack: RunningStack) -> None:
     async def scenario(desk: Desk) -> None:
         pid = stack.pid
         stack.die(signal.SIGKILL)
+        await desk.press("l")
+        await desk.until_shown("-- logs of db --", "\ncannot reach stackd")
         await desk.until_shown("not running; what is below is from before, trying again")
         assert "(running)" in desk.row("web")
 
@@ -171,6 +173,7 @@ def test_when_stackd_goes_and_comes_back(stack: RunningStack) -> None:
         await desk.until_gone("trying again")
         await desk.until_shown(f"stackd pid {stack.pid}")
         assert stack.pid != pid
+        await desk.until_shown("db is up")  # the logs, which only stackd could name
 
         old = stack.kill("web")  # the events are heard again, too
         await desk.until(lambda: str(old) not in desk.row("web"), "the crash is seen")
