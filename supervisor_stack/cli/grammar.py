@@ -25,6 +25,10 @@ class Verb(NamedTuple):
 _QUERY: dict[type[StackError], int] = {UnreachableError: 4, TimedOutError: 4}
 
 
+_SHORTEST = 0.1
+"""Seconds between two questions of `top`."""
+
+
 def _nothing(_parser: argparse.ArgumentParser) -> None:
     pass
 
@@ -93,6 +97,16 @@ def _graph(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dot", action="store_true", help="for Graphviz: stackctl graph --dot | dot -Tsvg")
 
 
+def _top(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--interval",
+        dest="period",
+        type=_period,
+        metavar="S",
+        help="ask for CPU and memory every S seconds, default: 1",
+    )
+
+
 def _wait(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
     parser.add_argument(
@@ -124,6 +138,9 @@ VERBS = {
         _logs,
         "logs.verb:logs",
         _QUERY,
+    ),
+    "top": Verb(
+        "[--interval S]", "the stack live, full screen, with keys to act", _top, "top.verb:top", _QUERY
     ),
     "events": Verb("[-f] [-n N]", "what happened to services", _stream, "events:events", _QUERY),
     "graph": Verb(
@@ -163,6 +180,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _period(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds < _SHORTEST:
+        raise ValueError
+    return seconds
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 0:
@@ -172,4 +196,5 @@ def _count(text: str) -> int:
 
 # argparse names the type by this in "invalid … value".
 _seconds.__name__ = "number of seconds"
+_period.__name__ = f"number of seconds (at least {_SHORTEST:g})"
 _count.__name__ = "count"

@@ -36,3 +36,4 @@ class Options(argparse.Namespace):
     state: str = "ready"
     signal: str = ""
     dot: bool = False
+    period: float = 1.0

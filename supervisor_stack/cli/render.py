@@ -205,13 +205,15 @@ def tone(state: str, active: str, ready: bool, task: bool = False) -> Tone:
 
 
 def glyph(tone: Tone) -> str:
-    """The sign of a tone, as far as the encoding of stdout has it."""
+    """The sign of a tone, as far as the encoding of the terminal has it."""
     return (_GLYPHS if has_signs() else _ASCII_GLYPHS)[tone]
 
 
 def has_signs() -> bool:
-    """Whether stdout takes more than letters."""
-    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    """Whether the terminal takes more than letters."""
+    # Not sys.stdout, which a full-screen program puts something else in the place of.
+    encoding = (sys.__stdout__ and sys.__stdout__.encoding) or ""
+    return encoding.lower().replace("-", "") == "utf8"
 
 
 def state(service: ServiceStatus) -> str:

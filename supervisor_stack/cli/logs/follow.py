@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import sys
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from time import sleep
@@ -13,10 +12,9 @@ from supervisor_stack.cli.logs.changes import Changes
 from supervisor_stack.cli.logs.files import Tail
 from supervisor_stack.cli.logs.journal import Journal
 from supervisor_stack.cli.logs.past import Line
-from supervisor_stack.cli.logs.show import Printer
+from supervisor_stack.cli.logs.show import Display
 from supervisor_stack.cli.logs.sources import Source
 from supervisor_stack.cli.logs.times import Clock
-from supervisor_stack.cli.output import tell
 
 _TOGETHER = 0.05
 """Seconds within which lines of several logs are put in order; a person does not see less."""
@@ -49,10 +47,10 @@ class Followed:
 
 
 def follow(
-    logs: list[Followed], journal: Journal | None, of_journal: Mapping[str, Source], printer: Printer
+    logs: list[Followed], journal: Journal | None, of_journal: Mapping[str, Source], display: Display
 ) -> Never:
-    """Print what comes, until somebody ends this. Raises BrokenPipeError when nobody reads stdout."""
-    wake = _Wake(journal)
+    """Show what comes, until somebody ends this. Raises BrokenPipeError when nobody reads it any more."""
+    wake = _Wake(journal, display)
     has_entries = False
     while True:
         lines: list[tuple[Source, Line]] = []
@@ -60,10 +58,10 @@ def follow(
             try:
                 lines += log.more()
             except OSError as error:
-                printer.complain(log.source, error)
+                display.complain(log.source, error)
         if journal and has_entries:
             lines += ((of_journal[name], line) for name, line in journal.more() if name in of_journal)
-        printer.show(_ordered(lines))
+        display.show(_ordered(lines))
         goes_on = wake.watch(logs) or any(log.tail.is_behind for log in logs)
         has_entries = not goes_on and wake.wait()
 
@@ -79,13 +77,14 @@ def _ordered(lines: list[tuple[Source, Line]]) -> list[tuple[Source, Line]]:
 
 
 class _Wake:
-    """Waits for something to happen to the logs, or to whoever reads stdout."""
+    """Waits for something to happen to the logs, or to whoever reads what is shown of them."""
 
-    def __init__(self, journal: Journal | None) -> None:
+    def __init__(self, journal: Journal | None, display: Display) -> None:
+        self._display = display
         self._journal = journal.follow() if journal else -1
         self._poll = select.poll()
         # No event asked for: a pipe whose reader has gone reports an error by itself (poll(2)).
-        self._poll.register(sys.stdout.fileno(), 0)
+        self._poll.register(display.reader, 0)
         if journal:
             self._poll.register(self._journal, select.POLLIN)
         self._changes: Changes | None = None
@@ -116,7 +115,7 @@ class _Wake:
         Returns whether there are entries in the journal. Raises BrokenPipeError.
         """
         ready = dict(self._poll.poll(None if self._changes else _PERIOD * 1000))
-        if ready.get(sys.stdout.fileno(), 0) & _GONE:
+        if ready.get(self._display.reader, 0) & _GONE:
             raise BrokenPipeError
         sleep(_TOGETHER)
         if self._changes:
@@ -124,4 +123,6 @@ class _Wake:
         return self._journal in ready
 
     def _go_without(self, error: OSError) -> None:
-        tell(f"cannot be told of changes: {error.strerror} ({error.filename}); looking every {_PERIOD:g} s")
+        self._display.remark(
+            f"cannot be told of changes: {error.strerror} ({error.filename}); looking every {_PERIOD:g} s"
+        )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import tell
 from supervisor_stack.cli.target import config_file, connect
-from supervisor_stack.control.messages import Detail, Status
+from supervisor_stack.control.messages import Detail, ServiceStatus, Status
 from supervisor_stack.control.names import require_known
 from supervisor_stack.errors import ConfigError, UnreachableError
 
@@ -41,7 +41,12 @@ def _known(names: tuple[str, ...], options: Options) -> list[Source]:
             found = client.request(Status(services=names, detail=True)).services
     except UnreachableError as error:
         return _configured(names, options, error)
-    details = ((service.name, service.detail or Detail()) for service in found)
+    return of_services(found)
+
+
+def of_services(services: Iterable[ServiceStatus]) -> list[Source]:
+    """The logs of services, as the details of their status tell."""
+    details = ((service.name, service.detail or Detail()) for service in services)
     return [
         source for name, detail in details for source in _of(name, detail.log_to, detail.log, detail.logs)
     ]
