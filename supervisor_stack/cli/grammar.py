@@ -121,6 +121,7 @@ VERBS = {
     "status": Verb(
         "[SERVICE…]", "how the stack is; with names, all about these services", _some, "verbs:status", _QUERY
     ),
+    "list": Verb("", "the names of the services, one a line", _nothing, "names:names", _QUERY),
     "start": Verb(f"{_OPERATION} {_ALL}", "start services and what they need", _several, "operate:operate"),
     "stop": Verb(f"[--cascade] {_OPERATION} {_ALL}", "stop services", _cascading, "operate:operate"),
     "restart": Verb(
