@@ -33,7 +33,7 @@ def stackctl() -> str:
         ],
         [section("Options"), *filled("These stand before the verb or after it."), *_options(line.common)],
         [section("Verbs"), *(text for verb in line.verbs for text in _verb(verb))],
-        [section("Logs"), *_OPERATIONS.part("Logs")],
+        _OPERATIONS.sections("Why", "The live screen", "Logs"),
         [section("Exit status"), *_OPERATIONS.part("stackctl")],
         _environment(
             ("STACKD_CONFIG", f"The configuration file, where there is no {bold('-c')}."),

@@ -34,7 +34,7 @@ def italic(text: str) -> str:
 
 def usage(text: str) -> str:
     """A synopsis as the grammar has it: words in bold, what is in capitals in italics."""
-    parts = re.split(r"([A-Z]{1,}\b|[a-z-]+(?:\.[a-z]+)*)", text)
+    parts = re.split(r"([A-Z]+\b|[a-z-]+(?:\.[a-z]+)*)", text)
     marked = (bold(part) if part[:1].islower() or part[:1] == "-" else italic(part) for part in parts[1::2])
     return "".join(plain + mark for plain, mark in zip(map(prose, parts[::2]), [*marked, ""], strict=True))
 

@@ -100,6 +100,14 @@ def test_every_exit_code_of_an_error_is_told(share: Path) -> None:
     assert codes <= {int(line.split()[0]) for line in told.splitlines() if line[7:8].isdigit()}
 
 
+def test_queries_are_the_verbs_that_tell_by_4_that_there_is_nobody_to_ask(share: Path) -> None:
+    page = shown(share / "man/man1/stackctl.1")
+    told = page.partition("\nEXIT STATUS\n")[2].partition("All else")[0].replace(",", " ").replace(".", " ")
+
+    queries = {name for name, verb in VERBS.items() if verb.codes.get(errors.UnreachableError) == 4}
+    assert set(told.split()) & set(VERBS) == queries
+
+
 def test_a_usage_that_names_all_is_completed_to_it() -> None:
     for verb in stackctl().verbs:
         assert ("all" in verb.usage.split("|")) == any("all" in value.name for value in verb.arguments)
