@@ -20,19 +20,21 @@ _COMMON = "[-c FILE] [--socket ENDPOINT] [--json] [--no-color]"
 def parse(arguments: Sequence[str]) -> Options:
     """What the command line says. Raises RequestError; -h prints the usage and exits."""
     options = Options()
-    parser = _Parser(f"{PROGRAM} {_COMMON} VERB [ARGUMENT…]", _overview())
+    parser = _first()
     parser.add_argument("verb", nargs="?", metavar="VERB", help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.parse_args(arguments, options)
     name = options.verb
     if name not in VERBS:
         raise RequestError(_complaint(f"no verb `{name}`{_near(name)}"), (f"usage: {parser.usage}",))
-    verb = VERBS[name]
-    usage = f"{PROGRAM} {_COMMON} {name} {verb.arguments}".rstrip()
-    specific = _Parser(usage, f"{name}: {verb.summary}")
-    verb.add(specific)
-    specific.parse_intermixed_args(options.rest, options)
+    _specific(name).parse_intermixed_args(options.rest, options)
     return options
+
+
+def tree() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of what stands before a verb, and that of each verb, for what is made of them all: the
+    completion of shells and the manual pages (share/)."""
+    return _first(), {name: _specific(name) for name in VERBS}
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -61,6 +63,17 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise RequestError(_complaint(message), (f"usage: {self.usage}",))
+
+
+def _first() -> _Parser:
+    return _Parser(f"{PROGRAM} {_COMMON} VERB [ARGUMENT…]", _overview())
+
+
+def _specific(name: str) -> _Parser:
+    verb = VERBS[name]
+    parser = _Parser(f"{PROGRAM} {_COMMON} {name} {verb.arguments}".rstrip(), f"{name}: {verb.summary}")
+    verb.add(parser)
+    return parser
 
 
 def _complaint(cause: str) -> str:

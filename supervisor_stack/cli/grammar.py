@@ -41,13 +41,17 @@ def _one(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("services", nargs=1, metavar="SERVICE")
 
 
+def _some_or_all(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("services", nargs="+", metavar="SERVICE|all", help="services, or all of them")
+
+
 def _operation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-wait", dest="wait", action="store_false", help="do not wait for the end")
     parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds")
 
 
 def _several(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
+    _some_or_all(parser)
     _operation(parser)
 
 
@@ -70,10 +74,6 @@ def _shutdown(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="stop none: the next stackd takes them over as they are",
     )
-
-
-def _reset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
 
 
 def _signal(parser: argparse.ArgumentParser) -> None:
@@ -108,10 +108,9 @@ def _top(parser: argparse.ArgumentParser) -> None:
 
 
 def _wait(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("services", nargs="+", metavar="SERVICE", help="a service, or all")
-    parser.add_argument(
-        "--for", dest="state", metavar="STATE", choices=STATES, help=f"{', '.join(STATES)}; default: ready"
-    )
+    _some_or_all(parser)
+    states = f"what to wait for, default: ready; {', '.join(STATES)}"
+    parser.add_argument("--for", dest="state", metavar="STATE", choices=STATES, help=states)
     parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds")
 
 
@@ -121,6 +120,7 @@ VERBS = {
     "status": Verb(
         "[SERVICE…]", "how the stack is; with names, all about these services", _some, "verbs:status", _QUERY
     ),
+    "list": Verb("", "the names of the services, one a line", _nothing, "names:names", _QUERY),
     "start": Verb(f"{_OPERATION} {_ALL}", "start services and what they need", _several, "operate:operate"),
     "stop": Verb(f"[--cascade] {_OPERATION} {_ALL}", "stop services", _cascading, "operate:operate"),
     "restart": Verb(
@@ -162,7 +162,7 @@ VERBS = {
         {UnreachableError: 4, OperationError: 3},
     ),
     "signal": Verb("SIG SERVICE", "send a signal to the main process", _signal, "verbs:signal"),
-    "reset": Verb(_ALL, "forget failures and counters", _reset, "verbs:reset"),
+    "reset": Verb(_ALL, "forget failures and counters", _some_or_all, "verbs:reset"),
     "shutdown": Verb(
         f"[--keep-services] {_OPERATION}",
         "stop all services in order, then stackd",

@@ -19,7 +19,7 @@ DEFAULT_CONFIG = "/etc/stackd/stackd.toml"
 def main() -> int:
     """Run stackd; returns its exit status (sysexits.h where it has a number for the cause)."""
     _open_standard_streams()
-    options = _parser().parse_args()
+    options = parser().parse_args()
     if not (options.check or options.rehearse):
         # What comes before the daemon listens waits for it. By default it would end stackd, and leave
         # services of an earlier one running that were to be stopped.
@@ -89,22 +89,29 @@ def _report(problems: tuple[str, ...]) -> int:
     return 1 if problems else os.EX_OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What a command line of stackd can say."""
+    made = argparse.ArgumentParser(
         prog="stackd", description="Runs a web stack: starts, watches, restarts and stops its services."
     )
-    parser.add_argument("-c", "--config", metavar="FILE", default=DEFAULT_CONFIG, help="default: %(default)s")
-    parser.add_argument("--check", action="store_true", help="judge the configuration, start nothing")
+    made.add_argument(
+        "-c",
+        "--config",
+        metavar="FILE",
+        default=DEFAULT_CONFIG,
+        help="the configuration of the stack; default: %(default)s",
+    )
+    made.add_argument("--check", action="store_true", help="judge the configuration, start nothing")
     # What a running stackd asks of the one that is to take its place.
-    parser.add_argument("--rehearse", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(
+    made.add_argument("--rehearse", action="store_true", help=argparse.SUPPRESS)
+    made.add_argument(
         "--log-level",
         choices=("debug", "info", "warning", "error"),
         default="info",
-        help="default: %(default)s",
+        help="how much it tells of itself; default: %(default)s",
     )
-    parser.add_argument("--version", action="version", version=f"stackd {__version__}")
-    return parser
+    made.add_argument("--version", action="version", version=f"stackd {__version__}")
+    return made
 
 
 def _open_standard_streams() -> None:

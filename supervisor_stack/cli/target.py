@@ -15,9 +15,12 @@ def config_file(options: Options) -> str:
     return options.config or os.environ.get("STACKD_CONFIG") or DEFAULT_CONFIG
 
 
-def connect(options: Options) -> StackClient:
-    """A client of that stackd. Raises ConfigError, and what StackClient raises."""
-    return StackClient(options.socket or _configured(options))
+def connect(options: Options, timeout: float = 5.0) -> StackClient:
+    """A client of that stackd, which has `timeout` seconds for a quick answer.
+
+    Raises ConfigError, and what StackClient raises.
+    """
+    return StackClient(options.socket or _configured(options), timeout)
 
 
 def _configured(options: Options) -> str:

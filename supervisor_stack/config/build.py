@@ -13,8 +13,8 @@ from supervisor_stack.config.addresses import check_addresses
 from supervisor_stack.config.dependencies import check_dependencies
 from supervisor_stack.config.document import read_document
 from supervisor_stack.config.mistakes import Mistakes
+from supervisor_stack.config.names import MAX_NAME, NAME
 from supervisor_stack.config.places import resolve
-from supervisor_stack.config.schema import MAX_NAME, NAME
 from supervisor_stack.config.service import read_service
 from supervisor_stack.config.shape import read_shape
 from supervisor_stack.config.site import Site

@@ -11,13 +11,11 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
+from supervisor_stack.config.names import MAX_NAME, NAME
 from supervisor_stack.config.places import DEFAULT_LOG_DIR, DEFAULT_RUNTIME_DIR
 from supervisor_stack.config.service_table import ServiceTable
 from supervisor_stack.config.tables import Table, key
 from supervisor_stack.config.values import Endpoint, PathText
-
-NAME = r"^[a-z0-9][a-z0-9_.-]*$"
-MAX_NAME = 64
 
 
 class StackTable(Table, frozen=True):

@@ -27,6 +27,8 @@ from supervisor_stack.control.messages import (
     Finished,
     Graph,
     GraphReply,
+    List,
+    ListReply,
     Notice,
     Progress,
     Reload,
@@ -43,7 +45,7 @@ from supervisor_stack.control.messages import (
 from supervisor_stack.control.reach import knock
 from supervisor_stack.errors import ProtocolVersionError, TimedOutError, UnreachableError
 
-Question = Status | Events | Graph | Signal | Reset
+Question = Status | List | Events | Graph | Signal | Reset
 Operation = Start | Stop | Restart | Reload | Shutdown
 Expected = TypeVar("Expected", bound=Reply)
 
@@ -93,12 +95,14 @@ class StackClient:
     @overload
     def request(self, message: Status) -> StatusReply: ...
     @overload
+    def request(self, message: List) -> ListReply: ...
+    @overload
     def request(self, message: Events) -> EventsReply: ...
     @overload
     def request(self, message: Graph) -> GraphReply: ...
     @overload
     def request(self, message: Signal | Reset) -> Done: ...
-    def request(self, message: Question) -> StatusReply | EventsReply | GraphReply | Done:
+    def request(self, message: Question) -> StatusReply | ListReply | EventsReply | GraphReply | Done:
         """The answer to a quick request.
 
         Raises the error that stackd answers, UnreachableError, TimedOutError, ProtocolVersionError.
@@ -108,6 +112,8 @@ class StackClient:
         match message:
             case Status():
                 return _expect(StatusReply, reply)
+            case List():
+                return _expect(ListReply, reply)
             case Events():
                 return _expect(EventsReply, reply)
             case Graph():

@@ -37,6 +37,10 @@ class Status(Request, frozen=True):
     detail: bool = False
 
 
+class List(Request, frozen=True):
+    """The names of all services, and nothing else: quickly, for a person who is typing one."""
+
+
 class Start(Request, frozen=True):
     """Start services and what they need. `services` empty: all of the stack."""
 
@@ -98,7 +102,7 @@ class Shutdown(Request, frozen=True):
     keep_services: bool = False
 
 
-AnyRequest = Status | Start | Stop | Restart | Reload | Signal | Reset | Events | Graph | Shutdown
+AnyRequest = Status | List | Start | Stop | Restart | Reload | Signal | Reset | Events | Graph | Shutdown
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,6 +279,12 @@ class StatusReply(Reply, frozen=True, tag="status"):
     seq: int
 
 
+class ListReply(Reply, frozen=True, tag="list"):
+    """Answers List, in the order of Status."""
+
+    services: tuple[str, ...]
+
+
 class EventsReply(Reply, frozen=True, tag="events"):
     """Answers Events, oldest first."""
 
@@ -336,4 +346,4 @@ class Failed(Reply, frozen=True):
     detail: tuple[str, ...] = ()
 
 
-AnyReply = StatusReply | EventsReply | GraphReply | Done | Accepted | Progress | Finished | Failed
+AnyReply = StatusReply | ListReply | EventsReply | GraphReply | Done | Accepted | Progress | Finished | Failed

@@ -113,6 +113,8 @@ class Server:
                 self._status.prepare(request, lambda: self._tell_status(identity, request))
             case messages.Graph():
                 self._reply(identity, self._graph(request, self._seq))
+            case messages.List():
+                self._reply(identity, messages.ListReply(id=request.id, services=tuple(stack.services)))
             case messages.Events():
                 known = [notice for notice in self._notices if notice.seq > request.since]
                 notices = tuple(known[-request.limit :]) if request.limit > 0 else ()
@@ -234,7 +236,7 @@ class Server:
 
 def _named(request: messages.AnyRequest) -> tuple[str, ...]:
     match request:
-        case messages.Events() | messages.Graph() | messages.Shutdown():
+        case messages.List() | messages.Events() | messages.Graph() | messages.Shutdown():
             return ()
         case messages.Signal():
             return (request.service,)

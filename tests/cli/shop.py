@@ -25,6 +25,8 @@ from supervisor_stack.control.messages import (
     EventsReply,
     Graph,
     GraphReply,
+    List,
+    ListReply,
     Node,
     Notice,
     ServiceStatus,
@@ -175,6 +177,8 @@ class Shop:
                 yield self._status(request)
             case Graph():
                 yield GraphReply(stack=self._stack(), services=self.nodes, seq=self._seq())
+            case List():
+                yield ListReply(services=tuple(self.services))
             case Events():
                 after = [each for each in self.notices if each.seq > request.since]
                 kept = tuple(after[len(after) - min(request.limit, len(after)) :])

@@ -33,7 +33,7 @@ def test_the_later_of_two_wins() -> None:
     [
         (["statu"], "no verb `statu`; did you mean status?"),
         (["apply"], "no verb `apply`"),
-        (["start"], "the following arguments are required: SERVICE"),
+        (["start"], "the following arguments are required: SERVICE|all"),
         (["is-active"], "the following arguments are required: SERVICE"),
         (["is-active", "a", "b"], "unrecognized arguments: b"),
         (["status", "--cascade"], "unrecognized arguments: --cascade"),

@@ -16,6 +16,8 @@ from supervisor_stack.control.messages import (
     Finished,
     Graph,
     GraphReply,
+    List,
+    ListReply,
     Node,
     Notice,
     Outcome,
@@ -46,6 +48,7 @@ REQUESTS: tuple[AnyRequest, ...] = (
     Events(id="8", since=41, limit=2),
     Shutdown(id="9"),
     Graph(id="10"),
+    List(id="11"),
 )
 
 NOTICE = Notice(
@@ -106,6 +109,7 @@ REPLIES: tuple[AnyReply, ...] = (
         events="ipc:///run/stackd/events.sock",
         seq=42,
     ),
+    ListReply(id="11", services=("mysqld", "uwsgi")),
     EventsReply(id="8", notices=(NOTICE,), events="ipc:///run/stackd/events.sock", seq=42),
     GraphReply(
         id="10",

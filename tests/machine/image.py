@@ -73,10 +73,9 @@ def wheels() -> Path:
         if not made.exists():
             _clear("wheels-*")
             new = CACHE / f"{name}.new"
-            # hatchling is what makes a wheel of a checkout (pyproject.toml, build-system).
-            _run(
-                [sys.executable, "-m", "pip", "wheel", f"--wheel-dir={new}", f"{ROOT}[example]", "hatchling"]
-            )
+            # What makes a wheel of a checkout (pyproject.toml: build-system, and the hook of the wheel).
+            build = ("hatchling", "markdown-it-py")
+            _run([sys.executable, "-m", "pip", "wheel", f"--wheel-dir={new}", f"{ROOT}[example]", *build])
             # It is made inside, of the checkout that is pushed.
             for own in new.glob("supervisor_stack-*"):
                 own.unlink()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from share.files import FILES
 from tests.machine.site import CGROUP, CONFIG, PROJECT, SITE, Site
 
 VERSION = f"{PROJECT}/supervisor_stack/__init__.py"
@@ -21,6 +24,8 @@ def test_a_fresh_machine_gets_stackd_and_is_told_what_to_do_next(fresh: Site) ->
     assert fresh.systemctl("is-active", "stackd", check=False).strip() == "inactive"
     assert fresh.run("stackd", "--version").stdout.startswith("stackd ")
     assert fresh.run("stackctl", "--json", "status", check=False).returncode == 4
+    linked = fresh.sh("find /usr/local/share /etc/fish -xtype f -lname '/opt/stackd/current/share/*'").split()
+    assert {Path(link).name for link in linked} == {Path(place).name for place in FILES}
     assert fresh.sh("getent group stackd").startswith("stackd:")
     assert fresh.sh("stat -c '%a %U %G' /etc/stackd /var/log/stackd").splitlines() == [
         "755 root root",
@@ -136,6 +141,7 @@ def test_uninstalled_nothing_is_left_but_what_is_the_users(machine: Site) -> Non
     assert not machine.processes()
     for gone in ("/opt/stackd", "/usr/local/bin/stackctl", "/usr/local/bin/stackd", "/run/stackd", CGROUP):
         assert machine.run("test", "-e", gone, check=False).returncode == 1, gone
+    assert machine.sh("find /usr/local/share /etc/fish -lname '/opt/stackd/*'") == ""
     assert machine.show("stackd", "LoadState") == "not-found"
     assert machine.read(CONFIG)
     assert machine.run("pgrep", "-x", "mariadbd|redis-server|nginx|uwsgi", check=False).stdout == ""
