@@ -152,8 +152,12 @@ def _retuned(service: Service, keys: tuple[Difference, ...]) -> Change:
             key._replace(when=When.AT_ONCE) if is_ready else key
             for key, is_ready in zip(keys, ready, strict=True)
         )
-    why = f"nothing restarts: {_by_time(keys)}"
-    return Change("changed", service.name, keys, "none", why)
+    counting = [key for key in keys if key.when is not When.NEW_RUN]
+    told = [_by_time(counting)] if counting else []
+    if there := [key.key for key in keys if key.when is When.NEW_RUN]:
+        # The last change was not taken up, and this one takes it back.
+        told.append(f"its present run was made with {', '.join(there)} as it is now")
+    return Change("changed", service.name, keys, "none", f"nothing restarts: {'; '.join(told)}")
 
 
 def _is_asked(service: Service) -> bool:

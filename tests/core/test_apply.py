@@ -275,7 +275,7 @@ def test_to_go_back_to_what_still_runs_restarts_nothing() -> None:
 
     plan = history.apply(service("web", **HELD))
 
-    assert plan.with_effect("none") == ("web",)
+    assert plan.changes[0].why == "nothing restarts: its present run was made with env.A as it is now"
     assert history["web"].state is State.RUNNING
     assert history["web"].runs_as is None
 

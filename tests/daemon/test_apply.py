@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -190,15 +191,20 @@ class Asker:
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.RCVTIMEO, 30_000)
         self._socket.connect(f"ipc://{stack.run_dir}/control.sock")
+        self._heard: deque[AnyReply] = deque()
 
     def ask(self, request: AnyRequest) -> Self:
         """Returns when stackd has it: what is sent over one connection arrives in order."""
         self._socket.send_multipart(encode_request(request))
         self._socket.send_multipart(encode_request(Status()))
-        assert isinstance(self.answer(), StatusReply)
+        while not isinstance(reply := self._receive(), StatusReply):
+            self._heard.append(reply)
         return self
 
     def answer(self) -> AnyReply:
+        return self._heard.popleft() if self._heard else self._receive()
+
+    def _receive(self) -> AnyReply:
         return decode_reply(self._socket.recv_multipart())
 
     def effects(self) -> dict[str, str]:
