@@ -367,15 +367,6 @@ class Failed(Reply, frozen=True):
     detail: tuple[str, ...] = ()
 
 
-AnyReply = (
-    StatusReply
-    | ListReply
-    | EventsReply
-    | GraphReply
-    | PlanReply
-    | Done
-    | Accepted
-    | Progress
-    | Finished
-    | Failed
-)
+_QuickReply = StatusReply | ListReply | EventsReply | GraphReply | PlanReply | Done
+_LongReply = Accepted | Progress | Finished | Failed
+AnyReply = _QuickReply | _LongReply
