@@ -14,19 +14,14 @@ from typing import Self
 
 import psutil
 
-from supervisor_stack.control.client import StackClient
+from supervisor_stack.control.client import Operation, StackClient
 from supervisor_stack.control.messages import (
     Events,
     Finished,
     Notice,
-    Reload,
-    Restart,
     ServiceStatus,
-    Shutdown,
-    Start,
     Status,
     StatusReply,
-    Stop,
 )
 from supervisor_stack.errors import UnreachableError
 
@@ -214,9 +209,7 @@ class RunningStack:
 
     # What it is asked.
 
-    def operate(
-        self, request: Start | Stop | Restart | Reload | Shutdown, deadline: float = DEADLINE
-    ) -> Finished:
+    def operate(self, request: Operation, deadline: float = DEADLINE) -> Finished:
         """Carry out a long request to its end."""
         *_, last = self.client.operate(request, timeout=deadline)
         assert isinstance(last, Finished)

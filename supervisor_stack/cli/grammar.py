@@ -76,6 +76,13 @@ def _shutdown(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _apply(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plan", action="store_true", help="only show what would be done; exit 1 when something would"
+    )
+    _operation(parser)
+
+
 def _signal(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("signal", metavar="SIG", help="its name, with or without SIG")
     _one(parser)
@@ -131,6 +138,12 @@ VERBS = {
         "have services take up their changed configuration",
         _several,
         "operate:operate",
+    ),
+    "apply": Verb(
+        f"[--plan] {_OPERATION}",
+        "read stackd.toml again, and change only what differs",
+        _apply,
+        "apply:apply",
     ),
     "logs": Verb(
         "[-f] [-n N] [SERVICE…]",

@@ -31,6 +31,7 @@ class Options(argparse.Namespace):
     cascade: bool = False
     hard: bool = False
     keep_services: bool = False
+    plan: bool = False
     lines: int | None = None
     follow: bool = False
     state: str = "ready"

@@ -64,6 +64,19 @@ def print_lines(lines: Iterable[Line], plain: bool) -> None:
             console.print(text, no_wrap=True, overflow="ellipsis")
 
 
+_SIGNS = {"+": "green", "-": "red", "~": "yellow", "=": "dim"}
+
+
+def print_plan(changes: Iterable[tuple[str, str]], plain: bool) -> None:
+    """The lines of a plan in full, with the sign of each change in a colour."""
+    console = _console(plain)
+    for what, why in changes:
+        first = Text(what)
+        first.stylize(f"bold {_SIGNS[what[0]]}", 0, 1)
+        for line in (first, Text(why, "dim")):
+            console.print(line, soft_wrap=True)
+
+
 class LiveProgress:
     """The services of an operation, a line for each, redrawn in place as they change."""
 

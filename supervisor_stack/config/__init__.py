@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from supervisor_stack.config.places import locate
 
 if TYPE_CHECKING:
+    from supervisor_stack.errors import ConfigError
     from supervisor_stack.spec import StackSpec
 
-__all__ = ["load", "locate"]
+__all__ = ["complaint", "load", "locate"]
 
 
 def load(path: str | PathLike[str], environ: Mapping[str, str]) -> StackSpec:
@@ -28,3 +29,16 @@ def load(path: str | PathLike[str], environ: Mapping[str, str]) -> StackSpec:
     from supervisor_stack.config.build import build
 
     return build(fspath(path), environ)
+
+
+def complaint(path: str, key: tuple[str, ...], what: str) -> ConfigError:
+    """What is wrong with a key of a file that is good by itself, told as `load` tells mistakes.
+
+    Raises ConfigError when the file cannot be read any more.
+    """
+    from supervisor_stack.config.document import read_document
+    from supervisor_stack.config.mistakes import Mistakes
+
+    mistakes = Mistakes(read_document(path))
+    mistakes.add(key, what)
+    return mistakes.error()

@@ -52,8 +52,11 @@ class Mistakes:
 
     def raise_if_any(self) -> None:
         """Raises ConfigError with one line for each mistake, in the order of the file."""
-        if not self._found:
-            return
+        if self._found:
+            raise self.error()
+
+    def error(self) -> ConfigError:
+        """All of them as the error that they are."""
         found = [
             (self._line(path), f"{dotted(path)}: {what}")
             for path, whats in self._found.items()
@@ -61,7 +64,7 @@ class Mistakes:
         ]
         found.sort(key=lambda mistake: mistake[0])
         name = self.document.path
-        raise ConfigError(
+        return ConfigError(
             f"cannot read the configuration {name}: {count(len(found), 'mistake')}",
             tuple(f"{name}:{line}: {printable(what)}" for line, what in found),
         )

@@ -20,6 +20,7 @@ from supervisor_stack.control.messages import (
     EVENT_TOPIC,
     Accepted,
     AnyReply,
+    Apply,
     Done,
     Events,
     EventsReply,
@@ -30,6 +31,7 @@ from supervisor_stack.control.messages import (
     List,
     ListReply,
     Notice,
+    PlanReply,
     Progress,
     Reload,
     Reply,
@@ -45,12 +47,15 @@ from supervisor_stack.control.messages import (
 from supervisor_stack.control.reach import knock
 from supervisor_stack.errors import ProtocolVersionError, TimedOutError, UnreachableError
 
-Question = Status | List | Events | Graph | Signal | Reset
-Operation = Start | Stop | Restart | Reload | Shutdown
+Question = Status | List | Events | Graph | Signal | Reset | Apply
+Operation = Start | Stop | Restart | Reload | Apply | Shutdown
 Expected = TypeVar("Expected", bound=Reply)
 
 SILENCE = 1.0
 """Seconds without a notice after which a subscriber asks whether it missed one, and whether stackd lives."""
+
+READING = 60.0
+"""Seconds that stackd gets to read and judge its configuration: that looks at many files."""
 
 # A PUB learns of a subscriber some time after the subscriber has connected, and tells nobody when.
 # What it published until then is asked for once, after this many seconds.
@@ -102,13 +107,17 @@ class StackClient:
     def request(self, message: Graph) -> GraphReply: ...
     @overload
     def request(self, message: Signal | Reset) -> Done: ...
-    def request(self, message: Question) -> StatusReply | ListReply | EventsReply | GraphReply | Done:
-        """The answer to a quick request.
+    @overload
+    def request(self, message: Apply) -> PlanReply: ...
+    def request(
+        self, message: Question
+    ) -> StatusReply | ListReply | EventsReply | GraphReply | Done | PlanReply:
+        """The answer to a quick request; Apply is one with `plan`.
 
         Raises the error that stackd answers, UnreachableError, TimedOutError, ProtocolVersionError.
         """
         ticket = self._send(message)
-        reply = self._receive(ticket, monotonic() + self._timeout)
+        reply = self._receive(ticket, monotonic() + self._patience(message))
         match message:
             case Status():
                 return _expect(StatusReply, reply)
@@ -118,6 +127,8 @@ class StackClient:
                 return _expect(EventsReply, reply)
             case Graph():
                 return _expect(GraphReply, reply)
+            case Apply():
+                return _expect(PlanReply, reply)
             case _:
                 return _expect(Done, reply)
 
@@ -131,7 +142,7 @@ class StackClient:
         """
         started = monotonic()
         ticket = self._send(message)
-        yield _expect(Accepted, self._receive(ticket, started + self._timeout))
+        yield _expect(Accepted, self._receive(ticket, started + self._patience(message)))
         deadline = None if timeout is None else started + timeout
         now: dict[str, str] = {}
         while True:
@@ -175,6 +186,10 @@ class StackClient:
         """Whether stackd leaves within `timeout` seconds."""
         return bool(self._lost.poll(int(timeout * 1000)))
 
+    def _patience(self, message: Question | Operation) -> float:
+        """Seconds for the first answer."""
+        return max(self._timeout, READING) if isinstance(message, Apply) else self._timeout
+
     def _send(self, message: Question | Operation) -> str:
         ticket = str(next(self._ids))
         self._socket.send_multipart(encode_request(msgspec.structs.replace(message, id=ticket)))
@@ -205,6 +220,8 @@ def purpose(message: Operation) -> str:
     """What a request is for, as `start uwsgi`, to be said in a sentence."""
     if isinstance(message, Shutdown):
         return "shut down the stack"
+    if isinstance(message, Apply):
+        return "apply the configuration"
     return f"{type(message).__name__.lower()} {', '.join(message.services) or 'all services'}"
 
 

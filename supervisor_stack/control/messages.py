@@ -7,7 +7,7 @@ Frames over ROUTER/DEALER: `[b"stack/1", JSON object]`, the object's `type` name
 Within version 1 fields are only added, with defaults; requests are decoded strictly (a mistyped
 field is an error), replies and notices leniently (an old client understands a newer stackd).
 
-A quick request gets one reply. A long one (start, stop, restart, reload, shutdown) gets Accepted
+A quick request gets one reply. A long one (start, stop, restart, reload, apply, shutdown) gets Accepted
 at once, Progress while it goes, and Finished at its end; or Failed at once.
 """
 
@@ -16,6 +16,8 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+
+from supervisor_stack.control.plans import Plan
 
 PROTOCOL = b"stack/1"
 EVENT_TOPIC = b"stack/1.event."
@@ -102,7 +104,19 @@ class Shutdown(Request, frozen=True):
     keep_services: bool = False
 
 
-AnyRequest = Status | List | Start | Stop | Restart | Reload | Signal | Reset | Events | Graph | Shutdown
+class Apply(Request, frozen=True):
+    """Read stackd.toml again, and become the stack that it describes: only what differs is touched.
+
+    `plan`: only tell what would be done. A file with mistakes changes nothing: Failed has the kind
+    `config-invalid`, and a line of detail for each mistake.
+    """
+
+    plan: bool = False
+
+
+AnyRequest = (
+    Status | List | Start | Stop | Restart | Reload | Signal | Reset | Events | Graph | Apply | Shutdown
+)
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -305,11 +319,18 @@ class Done(Reply, frozen=True):
     """Answers a quick request that has nothing to tell (signal, reset)."""
 
 
+class PlanReply(Reply, frozen=True, tag="plan"):
+    """Answers Apply with `plan`: nothing was changed."""
+
+    plan: Plan
+
+
 class Accepted(Reply, frozen=True):
-    """A long request is under way as operation `op`, for these services."""
+    """A long request is under way as operation `op`, for these services. `plan`: that of Apply."""
 
     op: int
     services: tuple[str, ...]
+    plan: Plan | None = None
 
 
 class Progress(Reply, frozen=True):
@@ -346,4 +367,6 @@ class Failed(Reply, frozen=True):
     detail: tuple[str, ...] = ()
 
 
-AnyReply = StatusReply | ListReply | EventsReply | GraphReply | Done | Accepted | Progress | Finished | Failed
+_QuickReply = StatusReply | ListReply | EventsReply | GraphReply | PlanReply | Done
+_LongReply = Accepted | Progress | Finished | Failed
+AnyReply = _QuickReply | _LongReply

@@ -22,7 +22,8 @@ class Graph:
     """The edges of a stack, forwards and backwards.
 
     `before[x]`: what x waits for at a start. `behind[x]`: what has to be down before x goes down.
-    `requires[x]`: what x cannot do without. `required_by[x]`: whom a stop of x would break.
+    `requires[x]`: what x cannot do without. `required_by[x]`: whom a stop of x would break. Backwards they
+    are the keys of a dictionary: thousands may stand behind one, and go one by one.
     """
 
     def __init__(self, services: Iterable[ServiceSpec]) -> None:
@@ -40,22 +41,34 @@ class Graph:
 
     def with_needs(self, names: Iterable[str]) -> list[str]:
         """These services and all that has to be started for them, sorted."""
-        return _closure(names, self.pulls)
+        return closure(names, self.pulls)
 
     def with_dependents(self, names: Iterable[str]) -> list[str]:
         """These services and all that cannot do without them, sorted."""
-        return _closure(names, self.required_by)
+        return closure(names, self.required_by)
+
+    def forget(self, name: str) -> None:
+        """One service less. The work is for its neighbours only."""
+        for other in self.behind.pop(name):
+            for edges in (self.requires, self.pulls, self.before):
+                edges[other] = tuple(each for each in edges[other] if each != name)
+        del self.required_by[name]
+        for other in self.before.pop(name):
+            self.behind[other].pop(name, None)
+            self.required_by[other].pop(name, None)
+        del self.requires[name], self.pulls[name]
 
 
-def _reversed(edges: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    back: dict[str, list[str]] = {name: [] for name in edges}
+def _reversed(edges: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, None]]:
+    back: dict[str, dict[str, None]] = {name: {} for name in edges}
     for name in sorted(edges):
         for target in edges[name]:
-            back[target].append(name)
-    return {name: tuple(sources) for name, sources in back.items()}
+            back[target][name] = None
+    return back
 
 
-def _closure(names: Iterable[str], edges: Mapping[str, tuple[str, ...]]) -> list[str]:
+def closure(names: Iterable[str], edges: Mapping[str, Iterable[str]]) -> list[str]:
+    """These names and all that the edges lead to from there, sorted."""
     found = set(names)
     queue = list(found)
     while queue:

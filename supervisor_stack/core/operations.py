@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -26,10 +25,9 @@ class Operations:
     def __init__(self) -> None:
         self._open: dict[str, dict[int, tuple[Verb, int]]] = {}
 
-    def open(self, op: int, verb: Verb, services: Iterable[Service]) -> None:
-        """Begin to wait; to be called before the request is carried out."""
-        for service in services:
-            self._open.setdefault(service.name, {})[op] = (verb, service.run)
+    def open(self, op: int, verb: Verb, service: Service) -> None:
+        """Begin to wait for a service; to be called before the request is carried out."""
+        self._open.setdefault(service.name, {})[op] = (verb, service.run)
 
     def conclude(self, service: Service) -> list[do.Action]:
         """The operations that end with what the service is now."""

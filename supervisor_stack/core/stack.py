@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
-
-import msgspec
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import effects
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.graph import Graph
-from supervisor_stack.core.health import Health, StackState
-from supervisor_stack.core.moves.base import KILL_TIMEOUT, watch_anew
+from supervisor_stack.core.health import StackState
+from supervisor_stack.core.moves.base import KILL_TIMEOUT
+from supervisor_stack.core.moves.retuning import known_as_ready, take_up
 from supervisor_stack.core.news import publish
 from supervisor_stack.core.operations import Operations, Verb
 from supervisor_stack.core.plan import Plan, compare
+from supervisor_stack.core.roster import Roster
 from supervisor_stack.core.rules import step
 from supervisor_stack.core.state import AT_REST, NEVER, Service, State
 from supervisor_stack.core.timing import timed
@@ -52,20 +52,20 @@ class Stack:
         now: float,
         parallel: bool = False,
     ) -> None:
-        self.services = {spec.name: Service(spec=spec, since=now) for spec in specs}
-        self.graph = Graph(service.spec for service in self.services.values())
+        self._roster = Roster(Service(spec=spec, since=now) for spec in specs)
+        self.services = self._roster.services
         self.parallel = parallel
         self._chance = chance
         self._facts: deque[ev.Event] = deque()
         self._lookers: set[str] = set()
-        self._touched: dict[str, None] = {}
         self._deadlines: list[tuple[float, str]] = []
         self._operations = Operations()
-        self._health = Health()
-        for service in self.services.values():
-            self._health.change(None, service)
-        self._retired: set[str] = set()
         self.is_shutting_down = False
+
+    @property
+    def graph(self) -> Graph:
+        """Who needs whom."""
+        return self._roster.graph
 
     # What is asked of the stack.
 
@@ -151,9 +151,14 @@ class Stack:
     def recall(self, records: Iterable[Service]) -> None:
         """Take over the services of an earlier stackd as they were written down; `apply` comes next."""
         for record in records:
-            self._become(record.name, record)
+            self._roster.become(record)
             if record.deadline != NEVER:
                 heapq.heappush(self._deadlines, (record.deadline, record.name))
+
+    def plan(self, specs: Iterable[ServiceSpec]) -> Plan:
+        """What `apply` would do now, and why. Raises RefusedError while shutting down."""
+        self._refuse_while_shutting_down("apply a configuration to", ["the stack"])
+        return compare(self.services, self._roster.retired, specs)
 
     def apply(
         self,
@@ -170,63 +175,45 @@ class Stack:
         `start`: those that are to be started besides, as far as they are among them.
         Raises RefusedError while shutting down.
         """
-        self._refuse_while_shutting_down("apply a configuration to", ["the stack"])
-        specs = list(specs)
-        plan = compare({name: service.spec for name, service in self.services.items()}, specs)
         by_name = {spec.name: spec for spec in specs}
-        for name in plan.added:
-            self._become(name, Service(spec=by_name[name], since=now))
-        asked_otherwise = [
-            name for name in plan.retuned if self.services[name].spec.alive != by_name[name].alive
-        ]
-        # What listens of its own accord has to let go before its sockets can be held.
-        unshared = {name for name in plan.changed if not self.services[name].spec.hold}
-        for name in (*plan.changed, *plan.retuned):
-            self._respecify(name, by_name[name])
-        back_again = self._retired & by_name.keys()
-        self._retired = (self._retired | set(plan.removed)) - back_again
-        self._lay_out()
-        starts = [name for name in (*plan.added, *sorted(back_again)) if by_name[name].autostart]
-        starts += [name for name in start if name in by_name]
-        requests: list[ev.Event] = [*found, *(ev.StopRequested(service=name) for name in plan.removed)]
-        requests += [ev.StartRequested(service=name) for name in self.graph.with_needs(starts)]
-        running = (self.services[name] for name in plan.changed)
-        restarts = [service.name for service in running if service.wanted and not service.is_down]
-        requests += [ev.RestartRequested(service=name, hard=name in unshared) for name in restarts]
+        plan = self.plan(by_name.values())
+        requests = list(found)
+        orders = self._take_in(plan, by_name, requests, now)
+        starts = [*plan.with_effect("start"), *(name for name in start if name in by_name)]
+        restarts = {change.service: change.hard for change in plan.changes if change.effect == "restart"}
+        # What is on its way out, and has come back otherwise.
+        restarts |= {name: True for name in starts if self.services[name].runs_as}
+        requests += [ev.StopRequested(service=name) for name in plan.with_effect("stop")]
+        needed = self.graph.with_needs((*starts, *restarts))
+        requests += [ev.StartRequested(service=name) for name in needed if name not in restarts]
+        requests += [ev.RestartRequested(service=name, hard=hard) for name, hard in restarts.items()]
         self._lookers.update(self.services)
-        begun = self._operate(op, "start", sorted({*starts, *restarts}), requests, now)
-        for name in asked_otherwise:
-            begun.actions.extend(watch_anew(self.services[name]))
-        for name in plan.removed:
-            self._forget_retired(name)
-        begun.actions.extend(self._remember())
-        return plan, begun
+        waits: dict[str, Verb] = dict.fromkeys(starts, "start")
+        waits |= {change.service: change.effect for change in plan.changes if change.effect != "none"}
+        begun = self._undertake(op, waits, requests, now)
+        return plan, begun._replace(actions=[*orders, *begun.actions])
 
-    def _respecify(self, name: str, spec: ServiceSpec) -> None:
-        before = self.services[name]
-        # A copy of another file is none of this one.
-        kept = before.kept if (spec.config, spec.copy) == (before.spec.config, before.spec.copy) else ""
-        self._become(name, msgspec.structs.replace(before, spec=spec, kept=kept))
-
-    def _become(self, name: str, after: Service) -> None:
-        self._health.change(self.services.get(name), after)
-        self.services[name] = after
-        self._touched[name] = None
-
-    def _lay_out(self) -> None:
-        """The graph of what is there now; a service that is being removed keeps its place in it."""
-        self.graph = Graph(
-            _without_strangers(service.spec, self.services) if name in self._retired else service.spec
-            for name, service in self.services.items()
-        )
-
-    def _forget_retired(self, name: str) -> None:
-        if name in self._retired and name in self.services and self.services[name].is_down:
-            self._retired.discard(name)
-            self._lookers.discard(name)
-            self._health.change(self.services.pop(name), None)
-            self._touched[name] = None
-            self._lay_out()
+    def _take_in(
+        self, plan: Plan, specs: Mapping[str, ServiceSpec], requests: list[ev.Event], now: float
+    ) -> list[do.Action]:
+        """Have the services of a plan, each with its new specification. Returns the orders by which the
+        shell follows what is asked and watched now; what is to be told of it is added to the requests."""
+        roster = self._roster
+        orders: list[do.Action] = []
+        back = [name for name in plan.named("added") if name in self.services]
+        roster.retired.difference_update(back)
+        roster.retired.update(plan.named("removed"))
+        for name in plan.named("added"):
+            if name not in self.services:
+                roster.become(Service(spec=specs[name], since=now))
+        for name in (*plan.named("changed"), *back):
+            before = self.services[name]
+            after, following = take_up(before, roster.respecify(name, specs[name]))
+            roster.become(after)
+            orders += following
+            requests += known_as_ready(before, after)
+        roster.lay_out()
+        return orders
 
     def known(self, names: Iterable[str]) -> list[str]:
         """These services, sorted; without names all. Raises UnknownServiceError."""
@@ -249,11 +236,20 @@ class Stack:
     def _operate(
         self, op: int, verb: Verb, names: list[str], requests: Iterable[ev.Event], now: float
     ) -> Undertaking:
-        self._operations.open(op, verb, [self.services[name] for name in names])
+        return self._undertake(op, dict.fromkeys(names, verb), requests, now)
+
+    def _undertake(
+        self, op: int, waits: Mapping[str, Verb], requests: Iterable[ev.Event], now: float
+    ) -> Undertaking:
+        """Have the requests met; the operation waits until these services are as the verbs say."""
+        names = sorted(waits)
+        for name in names:
+            self._operations.open(op, waits[name], self.services[name])
         self._facts.extend(requests)
         actions = self._drain(now)
         for name in names:  # those to whom nothing happened, since all was as wanted
-            actions += self._operations.conclude(self.services[name])
+            if name in self.services:
+                actions += self._operations.conclude(self.services[name])
         return Undertaking(tuple(names), actions)
 
     # What happens.
@@ -289,12 +285,7 @@ class Stack:
             for name in lookers:
                 if name in self.services:
                     self._facts += effects.look(self.services[name], self.services, self.graph, self.parallel)
-        return [*self._remember(), *actions]
-
-    def _remember(self) -> list[do.Action]:
-        """What is to be written down before anything is done."""
-        touched, self._touched = self._touched, {}
-        return [do.Remember(service=name, record=self.services.get(name)) for name in touched]
+        return [*self._roster.remember(), *actions]
 
     def _apply(self, event: ev.Event, now: float) -> list[do.Action]:
         before = self.services.get(event.service)
@@ -304,13 +295,13 @@ class Stack:
         if after is before:
             return list(orders)
         after = timed(before, after, now)
-        self._become(before.name, after)
+        self._roster.become(after)
         if after.deadline not in (before.deadline, NEVER):
             heapq.heappush(self._deadlines, (after.deadline, after.name))
         self._lookers |= effects.lookers(before, after, self.graph)
         if isinstance(event, ev.ProcessExited):
             self._facts += effects.renewals(before, after, self.services, self.graph)
-        self._forget_retired(after.name)
+        self._roster.forget_if_gone(after.name)
         news = publish(before, after, event, now)
         return [*orders, *_release(before, after), *news, *self._operations.conclude(after)]
 
@@ -319,12 +310,12 @@ class Stack:
     @property
     def state(self) -> StackState:
         """The stack in one word."""
-        return self._health.state(self.is_shutting_down)
+        return self._roster.health.state(self.is_shutting_down)
 
     @property
     def ready_count(self) -> int:
         """How many services are wanted and as they should be."""
-        return self._health.well
+        return self._roster.health.well
 
     def waits_for(self, name: str) -> tuple[str, ...]:
         """Whom a service waits for before it starts, leaves, or is renewed."""
@@ -339,16 +330,7 @@ class Stack:
     @property
     def is_finished(self) -> bool:
         """Whether it was told to shut down and everything is down."""
-        return self.is_shutting_down and self._health.all_down
-
-
-def _without_strangers(spec: ServiceSpec, names: Container[str]) -> ServiceSpec:
-    """The specification with only those neighbours that are there."""
-    edges = {
-        field: tuple(name for name in getattr(spec, field) if name in names)
-        for field in ("requires", "wants", "after")
-    }
-    return msgspec.structs.replace(spec, **edges)
+        return self.is_shutting_down and self._roster.health.all_down
 
 
 def _release(before: Service, after: Service) -> list[do.Action]:

@@ -127,6 +127,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     stop signal. `missed`: alive probes in a row. `hung`: that it is being replaced because it answers
     nobody. `adopted`: an earlier stackd has started the present run. `failures`: in a row; `failed_at`:
     those within the start limit's interval. `ending`: why the present run is over or is being ended.
+    `runs_as`: what the present run was made by, where that is not `spec`.
     `blocked`: it will not go on without help. `rejected`: why the last change of its configuration was not
     taken up. `report`: what its configuration test told last. `kept`: when its configuration was copied
     last; `copy`: set when the copy stands in for it. `times`: of the start of the present run, or of the
@@ -134,6 +135,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     spec: ServiceSpec
+    runs_as: ServiceSpec | None = None
     state: State = State.STOPPED
     wanted: bool = False
     again: bool = False
@@ -202,6 +204,17 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def can_hand_over(self) -> bool:
         """Whether a new run may begin while processes of an older one still serve."""
         return self.is_held and self.spec.hold is not None and self.spec.hold.handover
+
+    @property
+    def run_spec(self) -> ServiceSpec:
+        """What the present run was made by."""
+        return self.runs_as or self.spec
+
+    @property
+    def is_renewed_anyway(self) -> bool:
+        """Whether a new run is on its way, or will be when the present one has left."""
+        is_ending = self.state in (State.STOPPING, State.KILLING)
+        return self.again or self.renew or self.successor is not None or is_ending
 
     @property
     def is_stuck(self) -> bool:

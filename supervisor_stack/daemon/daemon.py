@@ -16,6 +16,7 @@ from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.daemon import limits
 from supervisor_stack.daemon.adoption import adopt
+from supervisor_stack.daemon.apply import BY_SIGNAL, Applier, Asked
 from supervisor_stack.daemon.archive import Archive
 from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.engine import Engine
@@ -28,7 +29,6 @@ from supervisor_stack.daemon.output.outputs import Outputs
 from supervisor_stack.daemon.perform import Performer
 from supervisor_stack.daemon.process import Processes
 from supervisor_stack.daemon.replacement import Replacement, Successor
-from supervisor_stack.daemon.reread import Rereader
 from supervisor_stack.daemon.runtime_dir import RuntimeDir
 from supervisor_stack.daemon.server import Server
 from supervisor_stack.daemon.signals import HEARD
@@ -127,7 +127,7 @@ class Daemon:
             loop,
             self._make_again,
         )
-        self._rereader = Rereader(
+        self._applier = Applier(
             spec, self._engine, self._herald, environ, self._server.next_operation, self._applied
         )
 
@@ -227,7 +227,7 @@ class Daemon:
     def _listen_to_signals(self) -> None:
         for each in STOPS:
             self._loop.add_signal_handler(each, self._shut_down, each)
-        self._loop.add_signal_handler(signal.SIGHUP, self._rereader.begin)
+        self._loop.add_signal_handler(signal.SIGHUP, self._applier.ask, BY_SIGNAL)
         self._loop.add_signal_handler(LEAVE, self.leave)
         self._loop.add_signal_handler(REPLACE, self._replace)
         for each in NOT_FOR_US:
@@ -254,9 +254,6 @@ class Daemon:
         self._herald.warning = ""
         for service in spec.services:
             self._outputs.retune(service)
-        self._watcher.forget(self._engine.stack.services)
-        self._performer.forget(self._engine.stack.services)
-        self._status.forget()
         self._herald.tell()
 
     def leave(self) -> None:
@@ -290,6 +287,7 @@ class Daemon:
             signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
         log.info("leaving; all services go on")
         self._engine.close()
+        self._applier.leave()
         self._server.leave()
         if not self._ended.done():
             self._ended.set_result(successor)
@@ -304,15 +302,21 @@ class Daemon:
         """A service changed."""
         self._server.publish(change)
         self._herald.tell()
-        if change.service not in self._engine.stack.services:  # it was removed, and is down now
-            self._performer.forget(self._engine.stack.services)
-            self._status.forget()
 
     def finish(self, end: do.Finish) -> None:
         """An operation ended for a service."""
         self._server.finish(end)
 
+    def forget(self, service: str) -> None:
+        """A service was removed, and is down."""
+        self._watcher.forget(service)
+        self._status.forget(service)
+
     # What the server sends.
+
+    def apply(self, asked: Asked) -> None:
+        """The configuration is to be read again."""
+        self._applier.ask(asked)
 
     def reply(self, identity: bytes, frames: list[bytes]) -> None:
         """To one client."""

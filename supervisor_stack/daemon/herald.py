@@ -60,12 +60,14 @@ class Herald:
             self._systemd.extend_timeout(self._stack.longest_stop + MARGIN)
 
     def begin_reload(self) -> None:
-        """The configuration is being read again."""
-        self._systemd.reloading()
+        """The configuration is being read again. That is not to be told of a start that is not over."""
+        if self._told_ready:
+            self._systemd.reloading()
 
     def end_reload(self) -> None:
         """And that is done, with whatever result."""
-        self._systemd.ready(self._status())
+        if self._told_ready:
+            self._systemd.ready(self._status())
 
     def close(self) -> None:
         """Say nothing more."""

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -160,16 +160,16 @@ class Keeper:
         """The files that the copy was made of; none when there is no copy."""
         return self._kept[service].files if service in self._kept else ()
 
-    def forget(self, services: Container[str]) -> None:
-        """Keep nothing any more for all but these services."""
-        for service in [name for name in self._noted if name not in services]:
-            del self._noted[service]
-            self._verified.pop(service, None)
-            if self._kept.pop(service, None):
-                with contextlib.suppress(OSError):
-                    os.unlink(self._path(service))
+    def forget(self, service: str) -> None:
+        """Keep nothing any more for a service."""
+        if self._noted.pop(service, None) is None:
+            return
+        self._verified.pop(service, None)
+        if self._kept.pop(service, None):
             with contextlib.suppress(OSError):
-                os.unlink(self._memory(service))
+                os.unlink(self._path(service))
+        with contextlib.suppress(OSError):
+            os.unlink(self._memory(service))
 
     def _copy_for(self, spec: ServiceSpec) -> Kept | None:
         """The copy, if it is still there, of this file and for this kind of server."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -131,11 +131,6 @@ class Notifications:
             self._store.drop(name_of("notify", service))
             listener.socket.close()
             listener.path.unlink(missing_ok=True)
-
-    def forget(self, services: Container[str]) -> None:
-        """Listen no more for all but these services."""
-        for service in [name for name in self._listeners if name not in services]:
-            self.close(service)
 
     def _read(self, service: str) -> None:
         listener = self._listeners[service]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -47,6 +47,9 @@ class Audience(Protocol):
 
     def finish(self, end: do.Finish) -> None:
         """An operation ended for a service."""
+
+    def forget(self, service: str) -> None:
+        """A service was removed, and is down."""
 
 
 class Watcher(Protocol):
@@ -99,13 +102,14 @@ class Performer:
             outputs=outputs,
         )
         self.memory = Memory(archive, self.runs, self.held, is_shutting_down)
+        self._audience = audience
         self._prober = Prober(post)
         self._watcher = watcher
         self.leaves = Leaves(post)
         self._keeping = Leaves(post)
         self._refusals = Leaves(post)
         self._orders: dict[type[do.Action], Callable[..., None]] = {
-            do.Remember: self.memory,
+            do.Remember: self._remember,
             do.Publish: audience.publish,
             do.Finish: audience.finish,
             do.Spawn: Spawner(self, inherited, nofile),
@@ -130,11 +134,18 @@ class Performer:
         """Carry out one order."""
         self._orders[type(action)](action)
 
-    def forget(self, services: Container[str]) -> None:
-        """Keep nothing any more for all but these services."""
-        self.keeper.forget(services)
-        self.outputs.forget(services)
-        self.notifications.forget(services)
+    def _remember(self, action: do.Remember) -> None:
+        self.memory(action)
+        if action.record is None:
+            self._forget(action.service)
+
+    def _forget(self, service: str) -> None:
+        """Keep nothing any more for a service that was removed."""
+        self._keeping.stop(service)
+        self.keeper.forget(service)
+        self.outputs.forget(service)
+        self.notifications.close(service)
+        self._audience.forget(service)
 
     # The process.
 

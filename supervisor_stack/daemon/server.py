@@ -16,8 +16,10 @@ import msgspec
 
 from supervisor_stack.control import codec, messages
 from supervisor_stack.control.names import require_known
+from supervisor_stack.control.plans import Plan
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
+from supervisor_stack.daemon.apply import Asked
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.signals import number
 from supervisor_stack.daemon.status import StatusReader
@@ -36,6 +38,9 @@ class Outlet(Protocol):
 
     def send_notice(self, frames: list[bytes]) -> None:
         """To all subscribers."""
+
+    def apply(self, asked: Asked) -> None:
+        """Read the configuration again."""
 
     def leave(self) -> None:
         """End stackd and leave the services running."""
@@ -129,6 +134,8 @@ class Server:
             case messages.Reset():
                 self._engine.request(lambda now: stack.reset(request.services, now))
                 self._reply(identity, messages.Done(id=request.id))
+            case messages.Apply():
+                self._apply(identity, request)
             case messages.Shutdown(keep_services=True):
                 if stack.is_shutting_down:
                     raise RefusedError("cannot leave the services running: they are being stopped already")
@@ -175,11 +182,23 @@ class Server:
 
         self._engine.request(ask)
 
-    def _open(self, op: int, operation: Operation) -> None:
+    def _apply(self, identity: bytes, request: messages.Apply) -> None:
+        def refuse(error: StackError) -> None:
+            self._reply(identity, codec.failure(error, request.id))
+
+        def show(plan: Plan) -> None:
+            self._reply(identity, messages.PlanReply(id=request.id, plan=plan))
+
+        def begin(op: int, services: tuple[str, ...], plan: Plan) -> None:
+            self._open(op, Operation(identity, request.id, services), plan)
+
+        self._outlet.apply(Asked(request.plan, refuse, show, begin, self._conclude))
+
+    def _open(self, op: int, operation: Operation, plan: Plan | None = None) -> None:
         self._operations[op] = operation
         for service in operation.services:
             self._waiting.setdefault(service, set()).add(op)
-        accepted = messages.Accepted(id=operation.request_id, op=op, services=operation.services)
+        accepted = messages.Accepted(id=operation.request_id, op=op, services=operation.services, plan=plan)
         self._reply(operation.identity, accepted)
 
     def _reply(self, identity: bytes, reply: messages.Reply) -> None:
@@ -226,17 +245,22 @@ class Server:
         operation.outcomes[end.service] = messages.Outcome(
             service=end.service, state=end.state, error=end.error, detail=end.detail
         )
-        if len(operation.outcomes) == len(operation.services):
-            del self._operations[end.op]
+        self._conclude(end.op)
+
+    def _conclude(self, op: int) -> None:
+        """Tell the client of the end, if it has come for all services; an operation may be about none."""
+        operation = self._operations.get(op)
+        if operation and len(operation.outcomes) == len(operation.services):
+            del self._operations[op]
             outcomes = tuple(operation.outcomes[name] for name in operation.services)
             ok = not any(outcome.error for outcome in outcomes)
-            finished = messages.Finished(id=operation.request_id, op=end.op, ok=ok, outcomes=outcomes)
+            finished = messages.Finished(id=operation.request_id, op=op, ok=ok, outcomes=outcomes)
             self._reply(operation.identity, finished)
 
 
 def _named(request: messages.AnyRequest) -> tuple[str, ...]:
     match request:
-        case messages.List() | messages.Events() | messages.Graph() | messages.Shutdown():
+        case messages.List() | messages.Events() | messages.Graph() | messages.Apply() | messages.Shutdown():
             return ()
         case messages.Signal():
             return (request.service,)

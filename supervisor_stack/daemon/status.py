@@ -78,11 +78,10 @@ class StatusReader:
             seq=seq,
         )
 
-    def forget(self) -> None:
-        """Keep nothing of services that are no more."""
-        for name in self._lines.keys() - self._stack.services.keys():
-            del self._lines[name]
-        self._meter.forget(self._stack.services)
+    def forget(self, service: str) -> None:
+        """Keep nothing of a service that is no more."""
+        self._lines.pop(service, None)
+        self._meter.forget(service)
 
     def _line(self, service: Service, detail: bool) -> bytes:
         usage = self._meter.usage(service)
@@ -134,7 +133,7 @@ class StatusReader:
             requires=spec.requires,
             wants=spec.wants,
             after=spec.after,
-            needed_by=self._stack.graph.required_by[spec.name],
+            needed_by=tuple(self._stack.graph.required_by[spec.name]),
             probe=_probe(spec, service),
             alive=_alive(spec, service),
             evidence=service.rejected_detail if service.rejected else service.detail,

@@ -118,11 +118,10 @@ class Meter:
                 found.append(told)
         return tuple(found)
 
-    def forget(self, services: Collection[str]) -> None:
-        """Keep nothing for all but these."""
-        for name in self._usage.keys() - services:
-            del self._usage[name]
-            self._looks.pop(name, None)
+    def forget(self, name: str) -> None:
+        """Keep nothing for a service."""
+        self._usage.pop(name, None)
+        self._looks.pop(name, None)
 
     def _take_some(self) -> None:
         until = self._loop.time() + SLICE

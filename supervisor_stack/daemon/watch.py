@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -64,12 +64,9 @@ class FileWatcher:
         self._watched[service] = Watched(WatchList(files, globs), debounce)
         self._arm_soon()
 
-    def forget(self, services: Container[str]) -> None:
-        """Watch nothing any more for all but these services."""
-        gone = [service for service in self._watched if service not in services]
-        for service in gone:
-            del self._watched[service]
-        if gone:
+    def forget(self, service: str) -> None:
+        """Watch nothing any more for a service."""
+        if self._watched.pop(service, None):
             self._arm_soon()
 
     def watching(self, service: str) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def test_the_later_of_two_wins() -> None:
     ("words", "cause"),
     [
         (["statu"], "no verb `statu`; did you mean status?"),
-        (["apply"], "no verb `apply`"),
+        (["aply"], "no verb `aply`; did you mean apply?"),
         (["start"], "the following arguments are required: SERVICE|all"),
         (["is-active"], "the following arguments are required: SERVICE"),
         (["is-active", "a", "b"], "unrecognized arguments: b"),

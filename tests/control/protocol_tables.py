@@ -11,7 +11,7 @@ from typing import get_args
 
 import msgspec
 
-from supervisor_stack.control import messages
+from supervisor_stack.control import messages, plans
 from supervisor_stack.errors import StackError
 
 PARTS: tuple[type[msgspec.Struct], ...] = (
@@ -24,6 +24,9 @@ PARTS: tuple[type[msgspec.Struct], ...] = (
     messages.Exit,
     messages.Process,
     messages.Outcome,
+    plans.Plan,
+    plans.Change,
+    plans.KeyChange,
 )
 
 

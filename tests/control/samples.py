@@ -6,6 +6,7 @@ from supervisor_stack.control.messages import (
     Accepted,
     AnyReply,
     AnyRequest,
+    Apply,
     Daemon,
     Detail,
     Done,
@@ -21,6 +22,7 @@ from supervisor_stack.control.messages import (
     Node,
     Notice,
     Outcome,
+    PlanReply,
     Process,
     Progress,
     Reload,
@@ -36,6 +38,7 @@ from supervisor_stack.control.messages import (
     Stop,
     Times,
 )
+from supervisor_stack.control.plans import Change, KeyChange, Plan
 
 REQUESTS: tuple[AnyRequest, ...] = (
     Status(id="1", services=("uwsgi",), detail=True),
@@ -49,6 +52,7 @@ REQUESTS: tuple[AnyRequest, ...] = (
     Shutdown(id="9"),
     Graph(id="10"),
     List(id="11"),
+    Apply(id="12", plan=True),
 )
 
 NOTICE = Notice(
@@ -156,6 +160,24 @@ REPLIES: tuple[AnyReply, ...] = (
         seq=42,
     ),
     Done(id="6"),
+    PlanReply(
+        id="12",
+        plan=Plan(
+            source="/etc/stackd/stackd.toml",
+            changes=(
+                Change(
+                    what="changed",
+                    service="uwsgi",
+                    keys=(
+                        KeyChange(key="stop_timeout", before="60 s", after="30 s"),
+                        KeyChange(key="env.TOKEN", before=None, after="", hidden=True),
+                    ),
+                    effect="restart",
+                    why="restarts: env.TOKEN changed; the new run takes over when it is ready",
+                ),
+            ),
+        ),
+    ),
     Accepted(id="2", op=17, services=("uwsgi", "nginx")),
     Progress(id="2", op=17, service="nginx", state="waiting", reason="needs uwsgi"),
     Finished(

@@ -57,6 +57,11 @@ class History:
         self.archive: dict[str, Service | None] = {}
         self._op = 0
 
+    @property
+    def op(self) -> int:
+        """The last operation."""
+        return self._op
+
     def __getitem__(self, name: str) -> Service:
         return self.stack.services[name]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -12,11 +13,22 @@ from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.state import AT_REST, NEVER, State
 from supervisor_stack.errors import RefusedError
-from supervisor_stack.spec import Backoff, CheckReport, Hold, Reload, StartLimit
+from supervisor_stack.spec import Backoff, CheckReport, Hold, ProbeSpec, Reload, StartLimit, Watch
 from tests.core.histories import ADDRESS, CHECK, HELD, PROBE, History, service
 
 NAMES = ("db", "cache", "migrate", "app", "web")
 TRANSIENT = {State.STARTING, State.RELOADING, State.STOPPING, State.KILLING, State.BACKOFF}
+
+OTHERWISE: dict[str, Any] = {
+    "env": {"A": "1"},
+    "backoff": Backoff(initial=2.0),
+    "ready": ProbeSpec(type="tcp", address=ADDRESS),
+    "alive": ProbeSpec(type="tcp", address=ADDRESS),
+    "watch": Watch(paths=("/x",), action="restart"),
+    "requires": (),
+    "hold": None,
+}
+"""Keys of a service, and what they may be changed to."""
 
 names = st.sampled_from(NAMES)
 codes = st.sampled_from((0, 1, 7, -9, -15, None))
@@ -61,6 +73,7 @@ class AnyHistory(RuleBasedStateMachine):
                 **patient,
             ),
         )
+        self.specs = self.history.specs
         self.processes: dict[str, set[int]] = {name: set() for name in NAMES}
         self.unborn: list[do.Spawn] = []
         self.tests: list[do.RunCheck] = []
@@ -96,6 +109,23 @@ class AnyHistory(RuleBasedStateMachine):
             return
         finally:
             self._obey()
+
+    @rule(name=names, key=st.sampled_from(sorted(OTHERWISE)), other=st.booleans())
+    def apply(self, name: str, key: str, other: bool) -> None:
+        """A key of a service changes in the file, or is changed back."""
+        if self.history.stack.is_shutting_down:
+            return
+        first = next(spec for spec in self.specs if spec.name == name)
+        value = OTHERWISE[key] if other else getattr(first, key)
+        if key in ("ready", "alive") and first.type == "task":
+            return  # which the configuration does not allow
+        specs = [
+            msgspec.structs.replace(spec, **{key: value}) if spec.name == name else spec
+            for spec in self.history.specs
+        ]
+        self.history.apply(*specs)
+        self._obey()
+        assert self.history.stack.plan(specs).changes == ()
 
     @rule()
     def shut_down(self) -> None:

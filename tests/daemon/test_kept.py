@@ -256,9 +256,9 @@ def test_a_copy_of_another_file_is_none(spec: ServiceSpec) -> None:
 def test_the_copy_of_a_service_that_is_no_more_is_removed(spec: ServiceSpec) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.keep()
-        bench.keeper.forget({"redis"})
+        bench.keeper.forget("another")
         assert bench.copy.exists()
-        bench.keeper.forget(())
+        bench.keeper.forget("redis")
         assert not bench.copy.exists()
 
     on_bench(spec, scenario)

@@ -79,7 +79,7 @@ def test_a_changed_limit_counts_without_a_new_run(tmp_path: Path) -> None:
         wait_until(lambda: stack.log("app") == "up\n", "it is ready for signals")
         stack.config.write_text(stack.config.read_text() + "log = {max_bytes = 1, keep = 1}\n")
         os.kill(stack.pid, signal.SIGHUP)
-        stack.until_log("retuned: app")
+        stack.until_log("log.max_bytes, log.keep are taken up at once")
         os.kill(pid, signal.SIGUSR1)
         wait_until((stack.log_dir / "app.log.1").exists, "it is rotated")
 

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from supervisor_stack.control.messages import Apply
 from tests.stack import is_alive
 from tests.system.site import Site
 from tests.system.visitors import visitors
@@ -20,8 +21,7 @@ def watch_closely(site: Site) -> None:
     for name in ("mysqld", "redis", "uwsgi", "nginx"):
         text = text.replace(f"[services.{name}]\n", f"[services.{name}]\n{ALIVE}")
     site.config.write_text(text)
-    os.kill(site.pid, signal.SIGHUP)
-    site.until_log("retuned: mysqld, nginx, redis, uwsgi")
+    assert site.operate(Apply()).outcomes == ()
 
 
 @pytest.mark.parametrize("name", ["mysqld", "redis", "uwsgi", "nginx"])

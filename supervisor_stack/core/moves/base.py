@@ -154,13 +154,6 @@ def told_of_copy(service: Service) -> str:
     return f"runs on the copy of its configuration of {service.kept}{why}"
 
 
-def watch_anew(service: Service) -> tuple[do.Action, ...]:
-    """Its alive probe may have changed."""
-    if service.state is not State.RUNNING or not service.ready:
-        return ()
-    return watch_alive(service) or (do.StopProbe(service=service.name),)
-
-
 def keep_config(service: Service) -> tuple[do.Action, ...]:
     """Its configuration has proved good: keep a copy, unless it is one."""
     if not service.spec.copy or service.copy:

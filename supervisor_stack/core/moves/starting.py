@@ -41,6 +41,7 @@ def begin(service: Service, event: ev.DependenciesReady, now: float, chance: flo
         now,
         run=number,
         last_run=number,
+        runs_as=None,
         stale=False,
         blocked=False,
         ending=None,

@@ -93,8 +93,15 @@ def spawn_successor(service: Service, event: ev.CheckFinished, now: float, chanc
 def probe_successor(service: Service, event: ev.Spawned, now: float, chance: float) -> Step:
     """Its process exists: ask it."""
     service = _with_successor(service, pid=event.pid)
-    address = probe_address(_heir(service))
-    return service, (do.StartProbe(service=service.name, run=event.run, address=address, beside=True),)
+    return service, probe_again(service)
+
+
+def probe_again(service: Service) -> tuple[do.Action, ...]:
+    """Ask the successor, from the beginning, if its process exists."""
+    heir = _heir(service)
+    if service.successor is None or heir.pid is None:
+        return ()
+    return (do.StartProbe(service=heir.name, run=heir.run, address=probe_address(heir), beside=True),)
 
 
 def judge_successor(service: Service, event: ev.ProbeFailed, now: float, chance: float) -> Step:
@@ -214,6 +221,8 @@ def _heir(service: Service) -> Service:
         pid=successor.pid,
         started=successor.started,
         report=successor.report or service.report,
+        # One that has to be renewed was on its way when its specification changed.
+        runs_as=service.runs_as if service.renew else None,
         successor=None,
         adopted=successor.adopted,
     )

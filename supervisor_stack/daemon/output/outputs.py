@@ -8,7 +8,7 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable
 
 from supervisor_stack.daemon import capture
 from supervisor_stack.daemon.launch import Identity
@@ -113,11 +113,13 @@ class Outputs:
 
     def retune(self, spec: ServiceSpec) -> None:
         """Its `max_bytes` or `keep` may have changed."""
-        if stream := self._streams.get(spec.name):
+        limits = spec.log.max_bytes, spec.log.keep
+        stream = self._streams.get(spec.name)
+        if stream and (stream.file.max_bytes, stream.file.keep) != limits:
             file = stream.file
 
             def set_limits() -> None:
-                file.max_bytes, file.keep = spec.log.max_bytes, spec.log.keep
+                file.max_bytes, file.keep = limits
 
             self._mover.order(set_limits)
 
@@ -157,20 +159,20 @@ class Outputs:
         self._mover.order(done.set)
         done.wait(PATIENCE)
 
-    def forget(self, services: Container[str]) -> None:
-        """Move the rest, and keep nothing any more for all but these services."""
-        for name in [name for name in self._streams if name not in services]:
-            stream = self._streams.pop(name)
+    def forget(self, service: str) -> None:
+        """Move the rest, and keep nothing any more for a service."""
+        if stream := self._streams.pop(service, None):
             stream.pipe.remove()
             self._mover.order(functools.partial(self._mover.remove, stream))
-            self._drop(name)
+            self._drop(service)
 
     def close(self) -> None:
         """Move the rest of everything and let go of it, when no service runs any more.
 
         Waits for at most LAST_CHANCE seconds, so it is for the end of stackd.
         """
-        self.forget(())
+        for service in list(self._streams):
+            self.forget(service)
         self._end()
 
     def leave(self) -> None:

@@ -122,7 +122,7 @@ def test_a_run_that_does_not_want_to_block_decides_that_for_itself_only(desk: De
 def test_the_pipe_goes_with_the_service(desk: Desk) -> None:
     os.close(desk.outputs.open(spec(), Identity()))
     assert desk.kept == ["app"]
-    desk.outputs.forget(["another"])
+    desk.outputs.forget("app")
 
     assert desk.dropped == ["app"]
     assert not desk.fifo.exists()

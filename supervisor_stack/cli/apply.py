@@ -1,0 +1,107 @@
+"""The verb apply: what differs between stackd.toml and what runs, and to make that so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from supervisor_stack.cli.operate import _view as view_of
+from supervisor_stack.cli.operate import _watch as watch
+from supervisor_stack.cli.options import Options
+from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, tell, tell_error
+from supervisor_stack.cli.target import connect
+from supervisor_stack.control.client import StackClient, purpose
+from supervisor_stack.control.messages import Accepted, Apply, Finished
+from supervisor_stack.control.plans import Plan, lines
+from supervisor_stack.errors import ConfigError, OperationError
+
+DIFFERS = 1
+"""Exit code of --plan when something differs, as that of diff(1)."""
+
+
+def apply(options: Options) -> int:
+    """Show the plan, and carry it out; with --plan only show it. Raises StackError."""
+    try:
+        client = connect(options)
+    except ConfigError as error:  # so wrong that it does not even say where stackd listens
+        raise ConfigError(error.message, (*error.detail, "nothing was changed.")) from None
+    with client:
+        return _show(client, options) if options.plan else _carry_out(client, options)
+
+
+def _show(client: StackClient, options: Options) -> int:
+    plan = client.request(Apply(plan=True)).plan
+    if options.json:
+        emit(plan=plan)
+    else:
+        _say(plan, options)
+    return DIFFERS if plan.changes else 0
+
+
+def _carry_out(client: StackClient, options: Options) -> int:
+    message = Apply()
+    truth = "stackd may have begun with it"
+    try:
+        steps = client.operate(message, options.timeout)
+        accepted = next(steps)
+        if not isinstance(accepted, Accepted) or accepted.plan is None:
+            raise TypeError(f"apply begins with Accepted and a plan, not with {accepted}")
+        truth = "stackd goes on with it"
+        if not options.json:
+            _say(accepted.plan, options)
+        elif not options.wait:
+            emit(op=accepted.op, plan=accepted.plan, services=accepted.services)
+        if not options.wait:
+            return 0
+        with view_of(options, accepted) as view:
+            finished = watch(steps, view)
+    except KeyboardInterrupt:
+        detail = f"{truth}: {purpose(message)}; see how with: stackctl status"
+        raise InterruptError("cannot wait for the end: interrupted", (detail,)) from None
+    return _report(accepted.plan, finished, options)
+
+
+def _say(plan: Plan, options: Options) -> None:
+    """The plan on stdout, two lines for each change; that there is none is talk."""
+    if not plan.changes:
+        tell(f"nothing differs: stackd runs what {plan.source} says")
+    elif sys.stdout.isatty():
+        from supervisor_stack.cli.tty import print_plan
+
+        print_plan(lines(plan), options.no_color)
+    else:
+        for what, why in lines(plan):
+            say(what)
+            say(why)
+        sys.stdout.flush()  # before the progress, which goes another way
+
+
+def _report(plan: Plan, finished: Finished, options: Options) -> int:
+    errors = list(_errors(plan, finished))
+    if not options.json:
+        for error in errors:
+            tell_error(error)
+    elif not errors:
+        emit(op=finished.op, plan=plan, services=finished.outcomes)
+    else:
+        detail = tuple(line for error in errors for line in (error.message, *error.detail))
+        several = OperationError(f"cannot apply the configuration: {len(errors)} services failed", detail)
+        whole = errors[0] if len(errors) == 1 else several
+        emit_error(whole, op=finished.op, plan=plan, services=finished.outcomes)
+    return OperationError.exit_code if errors else 0
+
+
+def _errors(plan: Plan, finished: Finished) -> Iterator[OperationError]:
+    verbs = {change.service: change.effect for change in plan.changes}
+    for outcome in finished.outcomes:
+        if outcome.error:
+            verb = verbs[outcome.service]
+            message = f"cannot {verb} {outcome.service}: {outcome.error}"
+            yield OperationError(message, (*outcome.detail, _truth(verb, outcome.service, plan.source)))
+
+
+def _truth(verb: str, service: str, source: str) -> str:
+    """What is true now, and what to do."""
+    if verb == "stop":
+        return f"{service} is not part of {source} any more, and is forgotten when it is down."
+    return f"{source} is in effect: correct and apply it, or try once more with: stackctl {verb} {service}"
