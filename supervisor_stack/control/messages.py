@@ -140,6 +140,16 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     lasted: float
 
 
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a probe was answered last, of run `run`. `answer` empty: there is no more to say than `ok`."""
+
+    probe: Literal["ready", "alive"]
+    run: int
+    time: str
+    ok: bool
+    answer: str = ""
+
+
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
     """What `stackctl status SERVICE` tells beyond the line of the table.
 
@@ -167,6 +177,7 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...] = ()
     exits: tuple[Exit, ...] = ()
     tree: tuple[Process, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
 
 class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -312,22 +323,37 @@ class Accepted(Reply, frozen=True):
     services: tuple[str, ...]
 
 
-class Progress(Reply, frozen=True):
-    """A service that the operation is waiting for changed its state."""
-
-    op: int
-    service: str
-    state: str
-    reason: str = ""
-
-
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How an operation ended for one service. `error` empty: as wanted."""
+    """How an operation ended for one service. `error` empty: as wanted.
+
+    `probe`: what its ready probe was answered last, where that is no part of `error`. `next_retry`: when
+    stackd tries again all the same.
+    """
 
     service: str
     state: str
     error: str = ""
     detail: tuple[str, ...] = ()
+    probe: str = ""
+    next_retry: str | None = None
+
+
+class Progress(Reply, frozen=True):
+    """A service that the operation is waiting for changed its state, or waits for something else.
+
+    `reason`: what it waits for; if that does not come within `left` seconds, it is `then` (`killed`, `given
+    up`, `tried again`). `lasted`: seconds for which it has been in this state. `outcome`: the operation is
+    over for this service; Finished has it again.
+    """
+
+    op: int
+    service: str
+    state: str
+    reason: str = ""
+    lasted: float = 0.0
+    left: float | None = None
+    then: str = ""
+    outcome: Outcome | None = None
 
 
 class Finished(Reply, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +13,7 @@ from supervisor_stack.control import messages
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import ACTIVE, Service, State
 from supervisor_stack.daemon import capture
+from supervisor_stack.daemon.answers import LastAnswer, Question
 from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.usage import Meter, Usage
 from supervisor_stack.spec import Address, ServiceSpec, StackSpec
@@ -38,7 +39,8 @@ class _Line(NamedTuple):
 
 class StatusReader:
     """Makes status replies for one stack. `watching` names the folders watched for a service, `held` the
-    sockets held for it, `meter` takes the figures of its processes.
+    sockets held for it, `meter` takes the figures of its processes, `answers` what its probes were answered
+    last.
 
     Thousands of services are told of in one reply, and several clients may ask without pause: what was
     encoded for one reply and has not changed is in the next one as it is.
@@ -51,6 +53,7 @@ class StatusReader:
         watching: Callable[[str], tuple[str, ...]],
         held: Callable[[str], tuple[Address, ...]],
         meter: Meter,
+        answers: Callable[[str], Mapping[Question, LastAnswer]],
         now: float,
     ) -> None:
         self._spec = spec
@@ -58,6 +61,7 @@ class StatusReader:
         self._watching = watching
         self._held = held
         self._meter = meter
+        self._answers = answers
         self._since = wall(now)
         self._lines: dict[str, _Line] = {}
 
@@ -137,6 +141,12 @@ class StatusReader:
             needed_by=self._stack.graph.required_by[spec.name],
             probe=_probe(spec, service),
             alive=_alive(spec, service),
+            answers=tuple(
+                messages.Answer(
+                    probe=question, run=last.run, time=wall(last.at), ok=last.ok, answer=last.words
+                )
+                for question, last in sorted(self._answers(spec.name).items(), reverse=True)
+            ),
             evidence=service.rejected_detail if service.rejected else service.detail,
             exits=tuple(
                 messages.Exit(run=exit_.run, time=wall(exit_.at), reason=exit_.reason, lasted=exit_.lasted)

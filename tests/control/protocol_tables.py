@@ -19,6 +19,7 @@ PARTS: tuple[type[msgspec.Struct], ...] = (
     messages.Stack,
     messages.ServiceStatus,
     messages.Detail,
+    messages.Answer,
     messages.Node,
     messages.Times,
     messages.Exit,
