@@ -2,54 +2,132 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
 
 from supervisor_stack.cli import render
-from supervisor_stack.cli.logs.files import backwards, open_log
+from supervisor_stack.cli.details import (
+    INDENT,
+    TITLE,
+    Fact,
+    Section,
+    facts,
+    plain_lines,
+    section_lines,
+    sections,
+    title,
+)
+from supervisor_stack.cli.logs.past import Line
+from supervisor_stack.cli.logs.show import Display, prefixes
+from supervisor_stack.cli.logs.sources import Source, of_services
+from supervisor_stack.cli.logs.verb import stream
 from supervisor_stack.cli.output import say
+from supervisor_stack.cli.table import Table
 from supervisor_stack.control.messages import Detail, ServiceStatus, StatusReply
+from supervisor_stack.errors import StackError
 
 _LOG_LINES = 10
 
 
 def say_table(reply: StatusReply, no_color: bool) -> None:
     """The stack in one line, and below it a line for each service."""
-    now = render.utc_now()
-    table = render.status_table(reply.services, now)
-    headline = render.headline(reply, now)
-    if sys.stdout.isatty():
-        from supervisor_stack.cli.tty import print_table
-
-        print_table(headline, table, no_color)
-        return
-    say(headline)
-    for line in table.lines():
+    for line in status_lines(reply, no_color):
         say(line)
 
 
-def say_details(services: Sequence[ServiceStatus]) -> None:
+def status_lines(reply: StatusReply, no_color: bool) -> Iterator[str]:
+    """The lines of that: as wide as the terminal, or in full where stdout is none."""
+    now = render.utc_now()
+    table = render.status_table(reply.services, now)
+    headline = render.headline(reply, now)
+    if not sys.stdout.isatty():
+        return iter((headline, *table.lines()))
+    from supervisor_stack.cli.tty import Pen, columns, cut, table_lines
+
+    width, pen = columns(sys.stdout), Pen(no_color)
+    return iter((pen(cut(headline, width), None), *table_lines(table, width, pen)))
+
+
+def say_details(services: Sequence[ServiceStatus], no_color: bool) -> None:
     """All that is known of some services, and the ends of their logs."""
     now = render.utc_now()
+    terminal = _Terminal(no_color) if sys.stdout.isatty() else None
     for number, service in enumerate(services):
         if number:
             say("")
-        for line in render.details(service, now):
+        log = _log(service)
+        if terminal:
+            lines = terminal.lines(service, (*sections(service.detail or Detail(), now), *log), now)
+        else:
+            lines = chain(plain_lines(service, now), *map(section_lines, log))
+        for line in lines:
             say(line)
-        for path in render.log_files(service.detail or Detail()):
-            _say_log(path)
 
 
-def _say_log(path: str) -> None:
-    try:
-        with open_log(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            lines = list(islice(backwards(file, size), _LOG_LINES))[::-1]
-    except OSError as error:
-        say(f"{path}: {error.strerror}")
-        return
-    say(f"{path}:" if lines else f"{path}: empty")
-    for line in lines:
-        say("    " + render.visible(line))
+def _log(service: ServiceStatus) -> tuple[Section, ...]:
+    """What its logs have told last, in one order of time, as `stackctl logs` has it."""
+    sources = of_services([service])
+    if not sources:
+        return ()
+    log = _Collected(sources)
+    stream(sources, _LOG_LINES, False, log)
+    return (Section("Last log", tuple(log.lines)),)
+
+
+class _Collected(Display):
+    """Lines of logs as text, and what cannot be read in its place."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        super().__init__(sys.stdout.fileno())
+        self.lines: list[str] = []
+        self._prefixes = prefixes(sources, colorful=False)
+
+    def show(self, lines: Iterable[tuple[Source, Line]]) -> None:
+        """Take in lines."""
+        self.lines += (self._prefixes[source].decode() + render.visible(line.text) for source, line in lines)
+
+    def _tell(self, text: str) -> None:
+        self.lines.append(f"({text})")
+
+    def _tell_error(self, error: StackError) -> None:
+        self.lines.append(f"({error.message})")
+
+
+class _Terminal:
+    """As wide as the terminal: sentences are wrapped, tables lose columns."""
+
+    def __init__(self, no_color: bool) -> None:
+        from supervisor_stack.cli import tty
+
+        self._tty = tty
+        self._width = tty.columns(sys.stdout)
+        self._pen = tty.Pen(no_color)
+
+    def lines(self, service: ServiceStatus, sections: Iterable[Section], now: datetime) -> Iterator[str]:
+        """All about a service."""
+        first, rest = title(service).split(" ", 1)
+        shown = self._tty.cut(rest, self._width - len(first) - 1)
+        yield f"{self._pen(first, render.tone_of(service))} {self._pen(shown, None)}"
+        for fact in facts(service, now):
+            yield from self._fact(fact)
+        for section in sections:
+            yield from self._section(section)
+
+    def _fact(self, fact: Fact) -> Iterator[str]:
+        before = f"{fact.title:>{TITLE}}: "
+        for line in self._tty.wrap(fact.value, self._width - len(before)):
+            yield before + (self._pen(line, fact.tone) if fact.tone else line)
+            before = " " * len(before)
+
+    def _section(self, section: Section) -> Iterator[str]:
+        yield self._pen(f"{section.title:>{TITLE}}:", None)
+        width = self._width - len(INDENT)
+        if isinstance(section.content, Table):
+            yield from (INDENT + line for line in self._tty.table_lines(section.content, width, self._pen))
+            return
+        for text in section.content:
+            first, *more = self._tty.wrap(text.expandtabs(), width - 2)
+            yield INDENT + first
+            yield from (f"{INDENT}  {line}" for line in more)

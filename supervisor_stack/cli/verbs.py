@@ -25,21 +25,29 @@ _END = {"failed": "failed for good", "exited": "came to its end"}
 
 def status(options: Options) -> int:
     """How the stack is, or all about some services."""
+    if options.watch:
+        from supervisor_stack.cli.watch import watch
+
+        return watch(options, _emit_status)
     names = tuple(options.services)
     with connect(options) as client:
         reply = client.request(Status(services=names, detail=bool(names)))
     if options.json:
-        emit(stackd=reply.stackd, stack=reply.stack, services=[_contract(each) for each in reply.services])
+        _emit_status(reply)
     else:
         from supervisor_stack.cli.report import say_details, say_table
 
         if names:
-            say_details(reply.services)
+            say_details(reply.services, options.no_color)
         else:
             say_table(reply, options.no_color)
     if names:
         return 0 if all(map(_is_active, reply.services)) else NOT_ACTIVE
     return DEGRADED if reply.stack.state in ("starting", "degraded") else 0
+
+
+def _emit_status(reply: StatusReply) -> None:
+    emit(stackd=reply.stackd, stack=reply.stack, services=[_contract(each) for each in reply.services])
 
 
 def is_active(options: Options) -> int:

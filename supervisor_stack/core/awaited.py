@@ -25,6 +25,8 @@ class Awaited(msgspec.Struct, frozen=True):
 def awaited(service: Service, services: dict[str, Service], graph: Graph) -> Awaited:
     """What is to happen next, and what if it does not. Looks at the service and its neighbours only."""
     match service.state:
+        case State.STARTING if service.pid is None and not _is_tested(service):
+            return Awaited("")  # its process is there in a moment
         case State.STARTING:
             return Awaited(_start(service), service.deadline, "given up")
         case State.RELOADING if service.successor:
@@ -53,7 +55,7 @@ def listed(names: Iterable[str]) -> str:
 def _start(service: Service) -> str:
     spec = service.spec
     if service.pid is None:
-        return "its configuration is tested" if spec.check and spec.check.before_start else "is being started"
+        return "its configuration is tested"
     if spec.ready is None:
         return service.reason
     # Until it is asked for the first time, the reason is still why the last run ended.
@@ -67,6 +69,10 @@ def _start(service: Service) -> str:
     where = f" at {address.dial}" if address else ""
     words = answer.removeprefix(f"{address.dial}: ") if address else answer
     return f"waits for {spec.ready.type}{where}" + (f": {words}" if words else "")
+
+
+def _is_tested(service: Service) -> bool:
+    return service.spec.check is not None and service.spec.check.before_start
 
 
 def _stop(service: Service) -> Awaited:

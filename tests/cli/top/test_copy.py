@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from supervisor_stack.cli.render import GAP
+from supervisor_stack.cli.table import GAP
 from supervisor_stack.control.messages import Detail
 from tests.cli.shop import Shop, service
 from tests.cli.top.bench import Desk, at_desk

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from supervisor_stack.cli.render import Table, status_table
+from supervisor_stack.cli.render import status_table
+from supervisor_stack.cli.table import Table
 from supervisor_stack.cli.top import table
 from supervisor_stack.cli.top.table import ServiceTable
 from supervisor_stack.control.messages import Accepted, Finished, Outcome, ServiceStatus, Status
