@@ -125,11 +125,16 @@ def fit(table: Table, width: int) -> Table:
     return table
 
 
-def print_table(headline: str, table: Table, plain: bool) -> None:
-    """A line, and the table below it, as wide as the terminal. `plain`: without colours."""
+def titled_lines(headline: str, table: Table, plain: bool) -> Iterator[str]:
+    """A line, and the table below it, as wide as the terminal of stdout. `plain`: without colours."""
     width, pen = columns(sys.stdout), Pen(plain)
-    say(pen(cut(headline, width), None))
-    for line in table_lines(table, width, pen):
+    yield pen(cut(headline, width), None)
+    yield from table_lines(table, width, pen)
+
+
+def print_table(headline: str, table: Table, plain: bool) -> None:
+    """Print them."""
+    for line in titled_lines(headline, table, plain):
         say(line)
 
 

@@ -34,13 +34,14 @@ def status(options: Options) -> int:
         reply = client.request(Status(services=names, detail=bool(names)))
     if options.json:
         _emit_status(reply)
-    else:
-        from supervisor_stack.cli.report import say_details, say_table
+    elif names:
+        from supervisor_stack.cli.about import say_details
 
-        if names:
-            say_details(reply.services, options.no_color)
-        else:
-            say_table(reply, options.no_color)
+        say_details(reply.services, options.no_color)
+    else:
+        from supervisor_stack.cli.report import say_table
+
+        say_table(reply, options.no_color)
     if names:
         return 0 if all(map(_is_active, reply.services)) else NOT_ACTIVE
     return DEGRADED if reply.stack.state in ("starting", "degraded") else 0

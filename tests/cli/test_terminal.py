@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from supervisor_stack.control.messages import Accepted, Finished, Outcome, Progress
+from tests.cli import terminal
 from tests.cli.shop import Shop, service, stackctl
 from tests.cli.terminal import ESCAPE, plain, stackctl_on_terminal
 from tests.peer import Peer, Vanish
@@ -70,6 +73,26 @@ def test_a_note_without_room_is_cut_visibly(peer: Peer) -> None:
     lines = plain(stackctl_on_terminal("--socket", peer.endpoint, columns=90).out).splitlines()
 
     assert lines[3].endswith("exit status 1: [emerg] bind() t…")
+
+
+LOADED = """
+import sys
+from supervisor_stack.cli.stackctl import main
+main(sys.argv[1:])
+print(*sys.modules)
+"""
+
+
+def test_only_as_much_of_rich_is_loaded_for_a_table_as_it_takes(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "STACKCTL", (sys.executable, "-c", LOADED))
+
+    loaded = stackctl_on_terminal("--socket", peer.endpoint).out.split()
+
+    assert "rich.style" in loaded
+    heavy = {"rich.console", "rich.table", "rich.live", "supervisor_stack.cli.logs", "subprocess", "asyncio"}
+    assert not heavy & set(loaded)
 
 
 def test_an_operation_is_redrawn_in_place(peer: Peer, shop: Shop) -> None:
