@@ -68,15 +68,13 @@ def _hints(service: str, options: Options) -> Iterator[str]:
             hints = (f"status {service}",)
         case _:
             hints = (f"logs {service} -n 50", f"explain {service}")
-    begin = " ".join(filter(None, (PROGRAM, *_where(options))))
-    yield from (f"see: {begin} {hint}" for hint in hints)
+    yield from (f"see: {command(options, hint)}" for hint in hints)
 
 
-def _where(options: Options) -> Iterator[str]:
-    """How this stackd was named, so that the next command is one to copy."""
+def command(options: Options, words: str) -> str:
+    """A command to copy: for the same stackd as this one."""
     from shlex import quote
 
-    if options.config:
-        yield f"-c {quote(options.config)}"
-    if options.socket:
-        yield f"--socket {quote(options.socket)}"
+    config = f"-c {quote(options.config)}" if options.config else ""
+    socket = f"--socket {quote(options.socket)}" if options.socket else ""
+    return " ".join(filter(None, (PROGRAM, config, socket, words)))

@@ -171,8 +171,9 @@ class Board:
         ranks = {name: rank for name in every if (rank := self._standings[name].rank) is not None}
         pressing = sorted(ranks, key=ranks.__getitem__)
         drawn = self._fill(pressing, width, room)
-        rest = [name for name in every if name not in set(pressing[: len(drawn)])]
-        return [*(line for lines in drawn for line in lines), cut(self._count(rest), width)]
+        shown = set(pressing[: len(drawn)])
+        rest = [name for name in every if name not in shown]
+        return [*(line for lines in drawn for line in lines), cut(self._count(rest, bool(drawn)), width)]
 
     def _fill(self, names: Sequence[str], width: int, room: int) -> list[tuple[str, ...]]:
         """The lines of as many of these as have room."""
@@ -209,12 +210,14 @@ class Board:
         if waits:
             yield " " * _INDENT + waits
 
-    def _count(self, names: Sequence[str]) -> str:
+    def _count(self, names: Sequence[str], are_more: bool) -> str:
         words = Counter(
             ("failed" if each.tone == "bad" else "done") if each.outcome else each.state or "asked"
             for each in map(self._standings.__getitem__, names)
         )
-        return f"{len(names)} more: " + ", ".join(f"{often} {word}" for word, often in words.most_common())
+        return f"{len(names)} {'more' if are_more else 'services'}: " + ", ".join(
+            f"{often} {word}" for word, often in words.most_common()
+        )
 
 
 def _sentence(reason: str, coming: str, room: int = sys.maxsize) -> str:

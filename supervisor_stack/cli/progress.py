@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import IO, Protocol
 
-from supervisor_stack.cli.failure import listed, told, told_together
+from supervisor_stack.cli.failure import command, listed, told, told_together
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import tell, tell_error
-from supervisor_stack.cli.render import seconds, span
+from supervisor_stack.cli.render import counted, seconds, span
 from supervisor_stack.control.messages import Accepted, Finished, Outcome, Progress
 from supervisor_stack.errors import StackError
 
@@ -20,7 +20,7 @@ _PAST = {
     "start": "started", "stop": "stopped", "restart": "restarted", "reload": "reloaded", "shutdown": "stopped"
 }  # fmt: skip
 _TOLD_IN_FULL = 5
-"""Failures that are told each with its evidence; when a thousand services fail, the others are counted."""
+"""Failures that are told at once, and causes that are told at the end; the others are counted."""
 
 
 class View(Protocol):
@@ -78,8 +78,11 @@ class Narrator:
         for outcome in finished.outcomes:
             self.over(outcome)
         rest = [each for each in finished.outcomes if each.error and each.service not in self._told]
-        for error in told_together(rest, self._options):
+        errors = list(told_together(rest, self._options))
+        for error in errors[:_TOLD_IN_FULL]:
             self._tell_error(error)
+        if more := len(errors[_TOLD_IN_FULL:]):
+            tell(f"{counted(more, 'more cause', 'more causes')}; see: {command(self._options, 'status')}")
         if summary := self._summary(finished.outcomes):
             tell(summary)
 

@@ -107,6 +107,15 @@ def test_of_a_thousand_those_under_way_are_shown_and_the_rest_is_counted() -> No
     assert lines[-1] == "978 more: 500 done, 478 asked"
 
 
+def test_when_all_is_done_there_is_only_a_count() -> None:
+    names = [f"w{number:04}" for number in range(1000)]
+    shown, _ = board(*names)
+    for name in names:
+        shown.take_in(over(name))
+
+    assert shown.lines(80, 24) == ["1000 services: 1000 done"]
+
+
 def test_failures_come_first_when_there_is_not_room_for_all() -> None:
     names = [f"w{number:04}" for number in range(1000)]
     shown, _ = board(*names)
@@ -225,7 +234,8 @@ def test_of_many_failures_the_first_are_told_in_full(peer: Peer, failing: Callab
 
     ran = stackctl("--socket", peer.endpoint, "start", "all")
 
-    assert ran.err.count("explain") == 31
+    assert ran.err.count("cannot start w") == 10
+    assert ran.err.splitlines()[-2] == f"21 more causes; see: stackctl --socket {peer.endpoint} status"
     assert ran.err.splitlines()[-1].startswith("0 of 31 started in ")
     assert ran.err.splitlines()[-1].endswith("failed: w0, w1, w2 and 28 more")
 
