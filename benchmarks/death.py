@@ -20,7 +20,8 @@ from benchmarks.site import Site
 from benchmarks.supervised import Supervised
 from benchmarks.traffic import Count, Load, tally
 from supervisor_stack.control.client import Operation, StackClient
-from supervisor_stack.control.messages import ServiceStatus, Start, Status
+from supervisor_stack.control.messages import Start, Status
+from supervisor_stack.control.parts import ServiceStatus
 from supervisor_stack.errors import StackError
 
 PAGES = ("/", "/db", "/static/site.css")

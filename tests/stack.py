@@ -19,10 +19,10 @@ from supervisor_stack.control.messages import (
     Events,
     Finished,
     Notice,
-    ServiceStatus,
     Status,
     StatusReply,
 )
+from supervisor_stack.control.parts import ServiceStatus
 from supervisor_stack.errors import UnreachableError
 
 DEADLINE = 30.0

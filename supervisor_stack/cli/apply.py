@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
-from supervisor_stack.cli.operate import _view as view_of
-from supervisor_stack.cli.operate import _watch as watch
+from supervisor_stack.cli.failure import Deed
 from supervisor_stack.cli.options import Options
-from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, tell, tell_error
+from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, tell
+from supervisor_stack.cli.progress import view, watch
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.client import StackClient, purpose
 from supervisor_stack.control.messages import Accepted, Apply, Finished
@@ -53,12 +52,13 @@ def _carry_out(client: StackClient, options: Options) -> int:
             emit(op=accepted.op, plan=accepted.plan, services=accepted.services)
         if not options.wait:
             return 0
-        with view_of(options, accepted) as view:
-            finished = watch(steps, view)
+        deed = _deed(accepted.plan, options)
+        with view(deed, accepted) as shown:
+            finished = watch(steps, shown)
     except KeyboardInterrupt:
         detail = f"{truth}: {purpose(message)}; see how with: stackctl status"
         raise InterruptError("cannot wait for the end: interrupted", (detail,)) from None
-    return _report(accepted.plan, finished, options)
+    return _report(accepted.plan, finished, deed)
 
 
 def _say(plan: Plan, options: Options) -> None:
@@ -76,32 +76,28 @@ def _say(plan: Plan, options: Options) -> None:
         sys.stdout.flush()  # before the progress, which goes another way
 
 
-def _report(plan: Plan, finished: Finished, options: Options) -> int:
-    errors = list(_errors(plan, finished))
-    if not options.json:
-        for error in errors:
-            tell_error(error)
-    elif not errors:
-        emit(op=finished.op, plan=plan, services=finished.outcomes)
-    else:
+def _deed(plan: Plan, options: Options) -> Deed:
+    verbs = {change.service: change.effect for change in plan.changes}
+    return Deed(options, verbs, {name: _truth(name, verb, plan.source) for name, verb in verbs.items()})
+
+
+def _truth(service: str, verb: str, source: str) -> str:
+    """What is true after a failure."""
+    if verb == "stop":
+        return f"{service} is not part of {source} any more, and is forgotten when it is down."
+    return f"{source} is in effect: correct it and apply it once more."
+
+
+def _report(plan: Plan, finished: Finished, deed: Deed) -> int:
+    """The exit code. To a person the failures were told already."""
+    errors = [deed.error(each) for each in finished.outcomes if each.error]
+    if not deed.options.json:
+        return OperationError.exit_code if errors else 0
+    if errors:
         detail = tuple(line for error in errors for line in (error.message, *error.detail))
         several = OperationError(f"cannot apply the configuration: {len(errors)} services failed", detail)
         whole = errors[0] if len(errors) == 1 else several
         emit_error(whole, op=finished.op, plan=plan, services=finished.outcomes)
-    return OperationError.exit_code if errors else 0
-
-
-def _errors(plan: Plan, finished: Finished) -> Iterator[OperationError]:
-    verbs = {change.service: change.effect for change in plan.changes}
-    for outcome in finished.outcomes:
-        if outcome.error:
-            verb = verbs[outcome.service]
-            message = f"cannot {verb} {outcome.service}: {outcome.error}"
-            yield OperationError(message, (*outcome.detail, _truth(verb, outcome.service, plan.source)))
-
-
-def _truth(verb: str, service: str, source: str) -> str:
-    """What is true now, and what to do."""
-    if verb == "stop":
-        return f"{service} is not part of {source} any more, and is forgotten when it is down."
-    return f"{source} is in effect: correct and apply it, or try once more with: stackctl {verb} {service}"
+        return OperationError.exit_code
+    emit(op=finished.op, plan=plan, services=finished.outcomes)
+    return 0

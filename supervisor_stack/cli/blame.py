@@ -10,8 +10,8 @@ import msgspec
 from supervisor_stack.cli import render
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import emit, say, tell
-from supervisor_stack.cli.render import Column, Row, Table
 from supervisor_stack.cli.starts import Start, between, critical_path, starts_of
+from supervisor_stack.cli.table import GAP, Column, Row, Table
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.messages import Graph, GraphReply
 from supervisor_stack.control.names import require_known
@@ -50,7 +50,7 @@ def blame(options: Options) -> int:
 
 
 def _say(reply: GraphReply, told: Sequence[Start], path: Sequence[Start], options: Options) -> None:
-    headline = render.GAP.join((reply.stack.name, reply.stack.state))
+    headline = GAP.join((reply.stack.name, reply.stack.state))
     shown = table(told, path)
     if sys.stdout.isatty():
         from supervisor_stack.cli.tty import print_table

@@ -16,8 +16,9 @@ from supervisor_stack.cli.output import emit
 from supervisor_stack.cli.sentences import Context, command, remarks, says
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.client import StackClient
-from supervisor_stack.control.messages import Events, Graph, Node, Notice
+from supervisor_stack.control.messages import Events, Graph, Notice
 from supervisor_stack.control.names import require_known
+from supervisor_stack.control.parts import Node
 
 NOT_ACTIVE = 3
 _STEP = 2

@@ -37,6 +37,14 @@ def _some(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("services", nargs="*", metavar="SERVICE")
 
 
+def _status(parser: argparse.ArgumentParser) -> None:
+    _some(parser)
+    parser.add_argument("--watch", action="store_true", help="the table, shown again with each change")
+    parser.add_argument(
+        "--interval", type=_seconds, metavar="S", help="with --watch: new figures every S seconds, default: 2"
+    )
+
+
 def _one(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("services", nargs=1, metavar="SERVICE")
 
@@ -125,7 +133,11 @@ _ALL = "SERVICE…|all"
 _OPERATION = "[--no-wait] [--timeout S]"
 VERBS = {
     "status": Verb(
-        "[SERVICE…]", "how the stack is; with names, all about these services", _some, "verbs:status", _QUERY
+        "[--watch [--interval S]] [SERVICE…]",
+        "how the stack is; with names, all about these services",
+        _status,
+        "verbs:status",
+        _QUERY,
     ),
     "list": Verb("", "the names of the services, one a line", _nothing, "names:names", _QUERY),
     "start": Verb(f"{_OPERATION} {_ALL}", "start services and what they need", _several, "operate:operate"),

@@ -11,13 +11,15 @@ from supervisor_stack.cli import render
 from supervisor_stack.cli.lines import Line, Part, say_lines
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import emit, say, tell
+from supervisor_stack.cli.table import Tone
 from supervisor_stack.cli.target import config_file, connect
-from supervisor_stack.control.messages import Graph, Node
+from supervisor_stack.control.messages import Graph
 from supervisor_stack.control.names import require_known
+from supervisor_stack.control.parts import Node
 from supervisor_stack.errors import RequestError, UnreachableError
 from supervisor_stack.spec import ServiceSpec
 
-_COLOURS: dict[render.Tone, str] = {"good": "darkgreen", "busy": "orange", "bad": "red", "idle": "gray40"}
+_COLOURS: dict[Tone, str] = {"good": "darkgreen", "busy": "orange", "bad": "red", "idle": "gray40"}
 # The strongest first.
 _STYLES = {"requires": "solid", "wants": "dashed", "after": "dotted"}
 
@@ -38,7 +40,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     after: tuple[str, ...] = ()
 
     @property
-    def tone(self) -> render.Tone | None:
+    def tone(self) -> Tone | None:
         """How alarming its state is."""
         if self.state is None:
             return None

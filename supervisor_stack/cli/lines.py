@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from supervisor_stack.cli.output import say
-from supervisor_stack.cli.render import Tone
+from supervisor_stack.cli.table import Tone
 
 
 class Part(NamedTuple):
@@ -34,7 +34,7 @@ class Line(NamedTuple):
 def say_lines(lines: Iterable[Line], no_color: bool) -> None:
     """Print them to stdout."""
     if sys.stdout.isatty():
-        from supervisor_stack.cli.tty import print_lines
+        from supervisor_stack.cli.console import print_lines
 
         print_lines(lines, no_color)
         return

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
-
+from supervisor_stack.cli.failure import Deed
 from supervisor_stack.cli.options import ALL, Options
-from supervisor_stack.cli.output import InterruptError, emit, emit_error, tell, tell_error
+from supervisor_stack.cli.output import InterruptError, emit, emit_error, tell_error
+from supervisor_stack.cli.progress import view, watch
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.client import Operation, StackClient, purpose
 from supervisor_stack.control.messages import (
     Accepted,
     Finished,
-    Progress,
     Reload,
     Restart,
     Shutdown,
@@ -25,13 +21,6 @@ from supervisor_stack.errors import OperationError, TimedOutError
 
 LEAVE_TIMEOUT = 10.0
 """Seconds for stackd to leave when all its services are stopped, or left."""
-
-
-class View(Protocol):
-    """What shows the progress."""
-
-    def show(self, step: Progress | Finished) -> None:
-        """Take in what changed."""
 
 
 def operate(options: Options) -> int:
@@ -49,8 +38,8 @@ def operate(options: Options) -> int:
                 if options.json:
                     emit(op=accepted.op, services=accepted.services)
                 return 0
-            with _view(options, accepted) as view:
-                finished = _watch(steps, view)
+            with view(Deed(options), accepted) as shown:
+                finished = watch(steps, shown)
             if isinstance(message, Shutdown) and finished.ok:
                 _see_off(client, message)
     except KeyboardInterrupt:
@@ -74,15 +63,6 @@ def _message(options: Options) -> Operation:
             return Shutdown(keep_services=options.keep_services)
 
 
-def _watch(steps: Iterator[Accepted | Progress | Finished], view: View) -> Finished:
-    for step in steps:
-        if isinstance(step, Progress | Finished):
-            view.show(step)
-        if isinstance(step, Finished):
-            return step
-    raise TypeError("an operation ends with Finished")
-
-
 def _see_off(client: StackClient, message: Shutdown) -> None:
     if not client.wait_gone(LEAVE_TIMEOUT):
         raise TimedOutError(
@@ -92,70 +72,21 @@ def _see_off(client: StackClient, message: Shutdown) -> None:
 
 
 def _report(message: Operation, finished: Finished, options: Options) -> int:
-    errors = _errors(message, finished)
-    if not options.json:
-        for error in errors:
-            tell_error(error)
-    elif not errors:
-        emit(op=finished.op, services=finished.outcomes)
-    else:
-        whole = errors[0] if len(errors) == 1 else _summary(message, errors)
+    """The exit code. To a person the failures were told already."""
+    failed = [Deed(options).error(each) for each in finished.outcomes if each.error]
+    if not finished.ok and not failed:
+        unexplained = OperationError(f"cannot {purpose(message)}: stackd does not say why")
+        failed = [unexplained]
+        if not options.json:
+            tell_error(unexplained)
+    if options.json and failed:
+        whole = failed[0] if len(failed) == 1 else _summary(message, failed)
         emit_error(whole, op=finished.op, services=finished.outcomes)
-    return OperationError.exit_code if errors else 0
-
-
-def _errors(message: Operation, finished: Finished) -> list[OperationError]:
-    verb = "stop" if isinstance(message, Shutdown) else type(message).__name__.lower()
-    errors = [
-        OperationError(f"cannot {verb} {outcome.service}: {outcome.error}", outcome.detail)
-        for outcome in finished.outcomes
-        if outcome.error
-    ]
-    if not errors and not finished.ok:
-        return [OperationError(f"cannot {purpose(message)}: stackd does not say why")]
-    return errors
+    elif options.json:
+        emit(op=finished.op, services=finished.outcomes)
+    return OperationError.exit_code if failed else 0
 
 
 def _summary(message: Operation, errors: list[OperationError]) -> OperationError:
     detail = tuple(line for error in errors for line in (error.message, *error.detail))
     return OperationError(f"cannot {purpose(message)}: {len(errors)} services failed", detail)
-
-
-def _view(options: Options, accepted: Accepted) -> AbstractContextManager[View]:
-    if options.json:
-        return nullcontext(_Silence())
-    if not sys.stderr.isatty():
-        return nullcontext(_Lines(accepted.services))
-    from supervisor_stack.cli.tty import LiveProgress
-
-    return LiveProgress(accepted, options.no_color)
-
-
-class _Silence:
-    """For programs: they get the end."""
-
-    def show(self, step: Progress | Finished) -> None:
-        """Nothing."""
-
-
-class _Lines:
-    """A line on stderr for each change, for logs and pipes."""
-
-    def __init__(self, services: tuple[str, ...]) -> None:
-        self._width = max(map(len, services), default=0)
-        self._told: dict[str, tuple[str, str]] = {}
-
-    def show(self, step: Progress | Finished) -> None:
-        """Tell what changed."""
-        if isinstance(step, Progress):
-            self._tell(step.service, step.state, step.reason)
-            return
-        for outcome in step.outcomes:
-            state, reason = self._told.get(outcome.service, ("", ""))
-            # An error is told in full when all is over.
-            self._tell(outcome.service, outcome.state, reason if state == outcome.state else "")
-
-    def _tell(self, service: str, state: str, reason: str) -> None:
-        if self._told.get(service) != (state, reason):
-            self._told[service] = (state, reason)
-            tell(f"{service:<{self._width}}  {state:<9}  {reason}".rstrip())

@@ -26,6 +26,8 @@ class Options(argparse.Namespace):
     no_color: bool = False
     verb: str = "status"
     services: Sequence[str] = ()
+    watch: bool = False
+    interval: float = 2.0
     wait: bool = True
     timeout: float | None = None
     cascade: bool = False

@@ -49,4 +49,9 @@ def emit_error(error: StackError, **fields: object) -> None:
 
 def tell_error(error: StackError) -> None:
     """An error to a person: what cannot be done and why, the evidence, what is true now."""
-    tell("\n  ".join((f"{PROGRAM}: {error.message}", *error.detail)))
+    tell(error_text(error))
+
+
+def error_text(error: StackError) -> str:
+    """The lines of that."""
+    return "\n  ".join((f"{PROGRAM}: {error.message}", *error.detail))

@@ -1,7 +1,4 @@
-"""Messages as text for people. Nothing here prints, and nothing here knows a terminal.
-
-A table is columns and rows; whoever prints it decides between plain lines and rich.
-"""
+"""Messages as text for people. Nothing here prints, and nothing here knows a terminal."""
 
 from __future__ import annotations
 
@@ -9,13 +6,11 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
 
-from supervisor_stack.control.messages import Detail, Notice, ServiceStatus, StatusReply
+from supervisor_stack.cli.table import GAP, Column, Row, Table, Tone
+from supervisor_stack.control.messages import Notice, StatusReply
+from supervisor_stack.control.parts import ServiceStatus
 
-Tone = Literal["good", "busy", "bad", "idle"]
-
-GAP = "  "
 _GLYPHS: dict[Tone, str] = {"good": "●", "busy": "◌", "bad": "✗", "idle": "○"}
 _ASCII_GLYPHS: dict[Tone, str] = {"good": "*", "busy": "~", "bad": "!", "idle": "-"}
 
@@ -23,61 +18,18 @@ _ASCII_GLYPHS: dict[Tone, str] = {"good": "*", "busy": "~", "bad": "!", "idle": 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
-class Column(NamedTuple):
-    """`drop`: the order in which columns go when there is not enough room; 0 stays."""
-
-    title: str
-    right: bool = False
-    drop: int = 0
-
-
-class Row(NamedTuple):
-    """One line of a table."""
-
-    tone: Tone
-    cells: tuple[str, ...]
-
-
-class Table(NamedTuple):
-    """The last column is the one that may be cut."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-
-    def widths(self) -> list[int]:
-        """Characters that each column needs."""
-        lines = [tuple(column.title for column in self.columns), *(row.cells for row in self.rows)]
-        return [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-
-    def fitted(self, width: int) -> Table:
-        """Without the columns that have to go for the others to have room."""
-        needed = sum(self.widths()) + len(GAP) * (len(self.columns) - 1)
-        droppable = [number for number, column in enumerate(self.columns) if column.drop]
-        if needed <= width or not droppable:
-            return self
-        gone = min(droppable, key=lambda number: self.columns[number].drop)
-        columns = self.columns[:gone] + self.columns[gone + 1 :]
-        rows = tuple(Row(row.tone, row.cells[:gone] + row.cells[gone + 1 :]) for row in self.rows)
-        return Table(columns, rows).fitted(width)
-
-    def lines(self) -> Iterator[str]:
-        """As plain text, in full."""
-        widths = self.widths()
-        for cells in (tuple(column.title for column in self.columns), *(row.cells for row in self.rows)):
-            padded = (
-                cell.rjust(width) if column.right else cell.ljust(width)
-                for cell, width, column in zip(cells, widths, self.columns, strict=True)
-            )
-            yield GAP.join(padded).rstrip()
+def _in_brackets(state: str) -> str:
+    """`running` of `active (running)`."""
+    return state.rpartition("(")[2].rstrip(")")
 
 
 STATUS_COLUMNS = (
     Column(""),
-    Column("SERVICE"),
-    Column("STATE"),
-    Column("READY"),
+    Column("SERVICE", cut=True),
+    Column("STATE", drop=5, short=_in_brackets),
+    Column("READY", drop=7),
     Column("SINCE", drop=1),
-    Column("PID", right=True),
+    Column("PID", right=True, drop=6),
     Column("CPU", right=True, drop=3),
     Column("MEM", right=True, drop=4),
     Column("RST", right=True, drop=2),
@@ -108,67 +60,9 @@ def _status_row(service: ServiceStatus, now: datetime) -> Row:
         percent(service.cpu_percent),
         size(service.memory_bytes),
         str(service.restarts),
-        note(service, now),
+        harmless(note(service, now)).replace("\t", " "),
     )
     return Row(tone, cells)
-
-
-def details(service: ServiceStatus, now: datetime) -> Iterator[str]:
-    """All that is known of one service, a fact to a line."""
-    yield f"{glyph(tone_of(service))} {service.name} ({service.kind})"
-    for title, value in _facts(service, now):
-        if value:
-            yield f"{title:>10}: {value}"
-    yield from _history(service.detail or Detail(), now)
-
-
-def _facts(service: ServiceStatus, now: datetime) -> Iterator[tuple[str, str]]:
-    ready = "ready" if service.ready else "not ready"
-    yield "State", f"{state(service)}, {ready}, since {service.since} ({age(service.since, now)})"
-    yield "Wanted", service.wanted if service.wanted != _is(service) else ""
-    yield "Reason", note(service, now)
-    adopted = ", adopted" if service.adopted else ""
-    yield "PID", f"{service.pid} (run {service.run}{adopted})" if service.pid else ""
-    yield "Leaving", ", ".join(f"run {run}" for run in (service.detail or Detail()).other_runs)
-    yield "Restarts", str(service.restarts or "")
-    if service.processes:
-        used = f"{percent(service.cpu_percent)} CPU, {size(service.memory_bytes)} memory"
-        yield "Uses", f"{used}, {counted(service.processes, 'process', 'processes')}"
-    detail = service.detail or Detail()
-    yield "Command", " ".join(detail.command)
-    yield "Config", f"{detail.config} (copy of {detail.kept})" if detail.kept else detail.config
-    yield "Listens", ", ".join(detail.addresses)
-    yield "Held", ", ".join(detail.held)
-    yield "Probe", detail.probe
-    yield "Alive", detail.alive
-    yield "Requires", ", ".join(detail.requires)
-    yield "Wants", ", ".join(detail.wants)
-    yield "After", ", ".join(detail.after)
-    yield "Needed by", ", ".join(detail.needed_by)
-    yield "Watches", ", ".join(detail.watching)
-    yield "Logs", ", ".join(log_files(detail))
-    yield "Output", f"goes to {detail.log_to}" if detail.log_to not in ("", "file") else ""
-
-
-def _history(detail: Detail, now: datetime) -> Iterator[str]:
-    if detail.tree:
-        yield " Processes:"
-        for process in detail.tree:
-            uses = f"{percent(process.cpu_percent):>6} {size(process.memory_bytes):>6}"
-            yield f"    {process.pid:>7} {uses}  {process.command}"
-    if detail.exits:
-        yield "   Earlier:"
-        for past in detail.exits:
-            when = f"{age(past.time, now)} ago, after {past.lasted:.1f}s"
-            yield f"    run {past.run} ended {when}: {past.reason}"
-    if detail.evidence:
-        yield "  Evidence:"
-        yield from (f"    {line}" for line in detail.evidence)
-
-
-def log_files(detail: Detail) -> list[str]:
-    """The log files of a service: first what it printed."""
-    return [path for path in dict.fromkeys((detail.log, *detail.logs)) if path]
 
 
 def visible(text: bytes) -> str:
@@ -257,6 +151,11 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3f}s" if seconds < 60 else span(seconds)
 
 
+def seconds(took: float) -> str:
+    """A time that somebody waited for: with tenths, while they matter."""
+    return f"{took:.1f}s" if took < 60 else span(took)
+
+
 def size(number: int | None) -> str:
     """Bytes as people write them: 980K, 18M, 1.2G."""
     if number is None:
@@ -277,8 +176,3 @@ def percent(number: float | None) -> str:
 def counted(number: int, one: str, many: str) -> str:
     """`1 process`, `2 processes`."""
     return f"{number} {one if number == 1 else many}"
-
-
-def _is(service: ServiceStatus) -> str:
-    """What it is, in the words of `wanted`."""
-    return "stopped" if service.active in ("inactive", "failed", "deactivating") else "running"

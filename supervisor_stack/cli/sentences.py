@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from supervisor_stack.cli import render
 from supervisor_stack.cli.starts import start_of
-from supervisor_stack.control.messages import Node, Notice, Times
+from supervisor_stack.control.messages import Notice
+from supervisor_stack.control.parts import Node, Times
 
 
 class Context(NamedTuple):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from supervisor_stack.control.messages import Node, Times
+from supervisor_stack.control.parts import Node, Times
 
 _SETTLED = ("stopped", "exited", "failed", "backoff")
 

@@ -1,123 +1,175 @@
-"""What a person sees on a terminal, by rich. Loaded only when there is one."""
+"""What a terminal shows: colours where they are wanted, and text that fits. Loaded only when there is one.
+
+Of rich only styles and widths of characters are used here. Its console takes four times as long to import as
+all of this, and its table half a second for a thousand services.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from time import monotonic
-from types import TracebackType
-from typing import Literal, Self
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from typing import IO
 
-from rich.console import Console
-from rich.live import Live
-from rich.padding import Padding
-from rich.table import Table as RichTable
-from rich.text import Text
+from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.color import ColorSystem
+from rich.style import Style
 
-from supervisor_stack.cli.lines import Line
-from supervisor_stack.cli.render import GAP, Table, Tone, span
-from supervisor_stack.control.messages import Accepted, Finished, Progress
+from supervisor_stack.cli.output import say
+from supervisor_stack.cli.render import has_signs
+from supervisor_stack.cli.table import GAP, Table, Tone
 
-_STYLES: dict[Tone, str] = {"good": "green", "busy": "yellow", "bad": "red", "idle": "dim"}
-_LEAST = 4
-"""Characters of the last column that are shown in any case; a narrower terminal cuts the lines."""
-_SETTLED: dict[str, Tone] = {
-    "running": "good", "exited": "good", "stopped": "idle", "failed": "bad", "backoff": "bad"
-}  # fmt: skip
+_STYLES: dict[Tone | None, Style] = {
+    "good": Style(color="green"),
+    "busy": Style(color="yellow"),
+    "bad": Style(color="red"),
+    "idle": Style(dim=True),
+    None: Style(bold=True),
+}
+_LEAST = 8
+"""Cells of the last column, and of one that is cut, that are shown in any case; a narrower terminal cuts the
+lines."""
+
+_DEFAULT_COLUMNS = 80
 
 
-def _console(plain: bool, stderr: bool = False) -> Console:
-    # rich takes the colours away for NO_COLOR, but leaves bold and dim, which some take for colours.
-    bare = plain or bool(os.environ.get("NO_COLOR"))
-    return Console(color_system=None if bare else "auto", stderr=stderr, highlight=False, soft_wrap=False)
+def columns(stream: IO[str]) -> int:
+    """How wide a terminal is, in cells."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_COLUMNS
+    except OSError:
+        return _DEFAULT_COLUMNS
+
+
+class Pen:
+    """Colours, and bold for what has no tone; nothing when they are not wanted.
+
+    Not with --no-color (`plain`), with NO_COLOR (no-color.org), nor where the terminal has none.
+    """
+
+    def __init__(self, plain: bool) -> None:
+        terminal = os.environ.get("TERM", "")
+        self.is_colorful = not (plain or os.environ.get("NO_COLOR") or terminal in ("", "dumb", "unknown"))
+
+    def __call__(self, text: str, tone: Tone | None) -> str:
+        """The text in the colour of the tone."""
+        if not self.is_colorful or not text:
+            return text
+        return _STYLES[tone].render(text, color_system=ColorSystem.STANDARD)
+
+
+def cut(text: str, width: int) -> str:
+    """The beginning of a text that has too little room, with a sign that there is more."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(0, width - 1)).rstrip() + _more() if width > 0 else ""
+
+
+def cut_middle(text: str, width: int) -> str:
+    """Beginning and end of a name: those of many differ in their ends."""
+    if cell_len(text) <= width:
+        return text
+    end = max(0, (width - 1) // 2)
+    return set_cell_size(text, max(0, width - 1 - end)) + _more() + text[len(text) - end :]
+
+
+def wrap(text: str, width: int) -> Iterator[str]:
+    """Lines of at most this width, broken at blanks where there are any; what stands in front stays."""
+    indent = text[: len(text) - len(text.lstrip(" "))][: width // 2]
+    line = indent
+    for word in text.split():
+        joined = f"{line} {word}" if line.strip() else indent + word
+        if cell_len(joined) <= width:
+            line = joined
+            continue
+        if line.strip():
+            yield line
+        *full, line = chop_cells(indent + word, max(1, width))
+        yield from full
+    yield line
+
+
+def fit(table: Table, width: int) -> Table:
+    """With the columns that have room. The last one keeps a third of the line, if it needs that."""
+    widths = table.widths(cell_len)
+
+    def lacking() -> int:
+        """How much is lacking, with the last column at its least."""
+        least = min(widths[-1], max(_LEAST, width // 3))
+        return sum(widths[:-1]) + len(GAP) * (len(widths) - 1) + least - width
+
+    def change(number: int, shorter: Callable[[str], str]) -> Table:
+        changed = table.mapped(number, shorter)
+        cells = (changed.columns[number].title, *(row.cells[number] for row in changed.rows))
+        widths[number] = max(map(cell_len, cells))
+        return changed
+
+    for column in sorted((column for column in table.columns if column.drop), key=lambda each: each.drop):
+        if lacking() <= 0:
+            break
+        number = table.columns.index(column)
+        if column.short:
+            table = change(number, column.short)
+        else:
+            del widths[number]
+            table = table.without(number)
+    for number, column in enumerate(table.columns):
+        if column.cut and lacking() > 0:
+            least = max(_LEAST, len(column.title), widths[number] - lacking())
+            table = change(number, partial(cut_middle, width=least))
+    return table
+
+
+def titled_lines(headline: str, table: Table, plain: bool) -> Iterator[str]:
+    """A line, and the table below it, as wide as the terminal of stdout. `plain`: without colours."""
+    width, pen = columns(sys.stdout), Pen(plain)
+    yield pen(cut(headline, width), None)
+    yield from table_lines(table, width, pen)
 
 
 def print_table(headline: str, table: Table, plain: bool) -> None:
-    """The table as wide as the terminal, without what has no room."""
-    console = _console(plain)
-    shown = table.fitted(console.width)
-    # All text goes in as Text: a string would be markup to rich, and `[emerg]` would be a style.
-    grid = RichTable(box=None, pad_edge=False, padding=(0, len(GAP), 0, 0), header_style="bold")
-    # rich would take from all columns what one of them lacks; only the last one may be cut.
-    *widths, last = shown.widths()
-    room = max(_LEAST, console.width - sum(widths) - len(GAP) * len(widths))
-    for column, width in zip(shown.columns, (*widths, min(last, room)), strict=True):
-        justify: Literal["left", "right"] = "right" if column.right else "left"
-        grid.add_column(Text(column.title), justify=justify, width=width, no_wrap=True, overflow="ellipsis")
-    for row in shown.rows:
-        style = _STYLES[row.tone]
-        grid.add_row(
-            *(Text(cell, style if number in (0, 2) else "") for number, cell in enumerate(row.cells))
-        )
-    console.print(Text(headline, "bold"), no_wrap=True, overflow="ellipsis")
-    console.print(grid)
+    """Print them."""
+    for line in titled_lines(headline, table, plain):
+        say(line)
 
 
-def print_lines(lines: Iterable[Line], plain: bool) -> None:
-    """Lines as wide as the terminal: broken between words, or cut where they are a picture."""
-    console = _console(plain)
-    for line in lines:
-        text = Text.assemble(*((part.text, _STYLES[part.tone] if part.tone else "") for part in line.parts))
-        if line.breaks:
-            console.print(Padding(text, (0, 0, 0, line.hang)) if line.hang else text)
-        else:
-            console.print(text, no_wrap=True, overflow="ellipsis")
+def table_lines(table: Table, width: int, pen: Pen) -> Iterator[str]:
+    """The lines of a table on a terminal; none is wider than that."""
+    table = fit(table, width)
+    *widths, _ = table.widths(cell_len)
+    widths.append(max(_LEAST, width - sum(widths) - len(GAP) * len(widths)))
+    titles = tuple(column.title for column in table.columns)
+    is_toned = [column.title in table.toned for column in table.columns]
+    rows: Iterable[tuple[Tone | None, tuple[str, ...]]] = table.rows
+    for tone, cells in chain([(None, titles)], rows):
+        line, left = "", width
+        for number, (cell, room) in enumerate(zip(cells, widths, strict=True)):
+            text = cut(cell, min(room, left))
+            blanks = " " * (min(room, left) - cell_len(text))
+            shown = pen(text, tone) if tone is None or is_toned[number] else text
+            line += blanks + shown if table.columns[number].right else shown + blanks
+            left -= room + len(GAP)
+            if left <= 0:
+                break
+            line += GAP
+        yield line.rstrip()
 
 
-_SIGNS = {"+": "green", "-": "red", "~": "yellow", "=": "dim"}
+_SIGNS: dict[str, Tone] = {"+": "good", "-": "bad", "~": "busy", "=": "idle"}
 
 
 def print_plan(changes: Iterable[tuple[str, str]], plain: bool) -> None:
     """The lines of a plan in full, with the sign of each change in a colour."""
-    console = _console(plain)
+    pen = Pen(plain)
     for what, why in changes:
-        first = Text(what)
-        first.stylize(f"bold {_SIGNS[what[0]]}", 0, 1)
-        for line in (first, Text(why, "dim")):
-            console.print(line, soft_wrap=True)
+        say(pen(what[0], _SIGNS[what[0]]) + what[1:])
+        say(pen(why, "idle"))
 
 
-class LiveProgress:
-    """The services of an operation, a line for each, redrawn in place as they change."""
-
-    def __init__(self, accepted: Accepted, plain: bool) -> None:
-        self._began = monotonic()
-        self._lines = dict.fromkeys(accepted.services, ("", "", self._began))
-        self._live = Live(
-            get_renderable=self._draw, console=_console(plain, stderr=True), refresh_per_second=5
-        )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
-
-    def show(self, step: Progress | Finished) -> None:
-        """Take in what changed."""
-        if isinstance(step, Progress):
-            self._change(step.service, step.state, step.reason)
-            return
-        for outcome in step.outcomes:
-            # An error is told in full when all is over.
-            self._change(outcome.service, outcome.state, "")
-
-    def _change(self, service: str, state: str, reason: str) -> None:
-        before = self._lines.get(service, ("", "", 0.0))
-        since = before[2] if before[0] == state else monotonic()
-        self._lines[service] = (state, reason, since)
-
-    def _draw(self) -> RichTable:
-        grid = RichTable.grid(padding=(0, len(GAP), 0, 0))
-        for _ in range(3):
-            grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True, overflow="ellipsis")
-        for service, (state, reason, since) in self._lines.items():
-            tone = _SETTLED.get(state, "busy")
-            until = since if state in _SETTLED else monotonic()
-            took = f"{until - self._began:.1f}s" if until - self._began < 60 else span(until - self._began)
-            grid.add_row(Text(service), Text(state or "asked", _STYLES[tone]), Text(took), Text(reason))
-        return grid
+def _more() -> str:
+    return "…" if has_signs() else ">"

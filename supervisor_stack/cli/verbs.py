@@ -9,7 +9,13 @@ from supervisor_stack.cli.options import ALL, Options
 from supervisor_stack.cli.output import emit, say
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.client import StackClient
-from supervisor_stack.control.messages import Reset, ServiceStatus, Signal, Status, StatusReply
+from supervisor_stack.control.messages import (
+    Reset,
+    Signal,
+    Status,
+    StatusReply,
+)
+from supervisor_stack.control.parts import ServiceStatus
 from supervisor_stack.errors import (
     OperationError,
     RequestError,
@@ -25,21 +31,30 @@ _END = {"failed": "failed for good", "exited": "came to its end"}
 
 def status(options: Options) -> int:
     """How the stack is, or all about some services."""
+    if options.watch:
+        from supervisor_stack.cli.watch import watch
+
+        return watch(options, _emit_status)
     names = tuple(options.services)
     with connect(options) as client:
         reply = client.request(Status(services=names, detail=bool(names)))
     if options.json:
-        emit(stackd=reply.stackd, stack=reply.stack, services=[_contract(each) for each in reply.services])
-    else:
-        from supervisor_stack.cli.report import say_details, say_table
+        _emit_status(reply)
+    elif names:
+        from supervisor_stack.cli.about import say_details
 
-        if names:
-            say_details(reply.services)
-        else:
-            say_table(reply, options.no_color)
+        say_details(reply.services, options.no_color)
+    else:
+        from supervisor_stack.cli.report import say_table
+
+        say_table(reply, options.no_color)
     if names:
         return 0 if all(map(_is_active, reply.services)) else NOT_ACTIVE
     return DEGRADED if reply.stack.state in ("starting", "degraded") else 0
+
+
+def _emit_status(reply: StatusReply) -> None:
+    emit(stackd=reply.stackd, stack=reply.stack, services=[_contract(each) for each in reply.services])
 
 
 def is_active(options: Options) -> int:

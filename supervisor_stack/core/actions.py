@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from supervisor_stack.core.state import Service
+from supervisor_stack.core.state import NEVER, Service
 from supervisor_stack.spec import Address
 
 
@@ -161,10 +161,17 @@ class Publish(Action, frozen=True):
     detail: tuple[str, ...] = ()
 
 
+class TellAwaited(Action, frozen=True):
+    """Tell those who wait for an operation on the service that it waits for something else now. No news
+    for subscribers: an answer of a probe may change many times on the way to one change of state."""
+
+
 class Finish(Action, frozen=True):
-    """An operation ended for this service, in this state. `error` empty: as wanted."""
+    """An operation ended for this service, in this state. `error` empty: as wanted. `retry`: monotonic time
+    at which it is tried again all the same."""
 
     op: int
     state: str
     error: str = ""
     detail: tuple[str, ...] = ()
+    retry: float = NEVER

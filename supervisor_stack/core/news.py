@@ -10,7 +10,8 @@ from supervisor_stack.core.state import Service, State
 def publish(before: Service, after: Service, event: ev.Event, now: float) -> list[do.Action]:
     """News for subscribers: what a person would call a change."""
     if _seen(before) == _seen(after):
-        return []
+        goes_on = (before.reason, before.deadline) == (after.reason, after.deadline)
+        return [] if goes_on else [do.TellAwaited(service=after.name)]
     verdict = before.state is State.RELOADING and after.state is State.RUNNING
     rejected = after.rejected if verdict or after.rejected != before.rejected else ""
     detail = after.rejected_detail if rejected else after.detail

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from supervisor_stack.core import actions as do
-from supervisor_stack.core.state import Service, State
+from supervisor_stack.core.state import NEVER, Service, State
 
 Verb = Literal["start", "stop", "restart", "reload"]
 
@@ -45,6 +45,7 @@ class Operations:
                         state=service.state,
                         error=verdict.error,
                         detail=verdict.detail,
+                        retry=service.deadline if service.state is State.BACKOFF else NEVER,
                     )
                 )
         return finished
@@ -92,7 +93,7 @@ def _start(service: Service) -> Verdict | None:
         case State.FAILED:
             return Verdict(service.reason, service.detail)
         case State.BACKOFF:
-            return Verdict(service.reason, (*service.detail, "stackd goes on trying"))
+            return Verdict(service.reason, service.detail)
         case State.WAITING if service.blocked:
             return Verdict(service.reason)
         case _:

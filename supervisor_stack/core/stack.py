@@ -17,6 +17,7 @@ from typing import NamedTuple
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import effects
 from supervisor_stack.core import events as ev
+from supervisor_stack.core.awaited import Awaited, awaited
 from supervisor_stack.core.graph import Graph
 from supervisor_stack.core.health import StackState
 from supervisor_stack.core.moves.base import KILL_TIMEOUT
@@ -311,6 +312,10 @@ class Stack:
     def state(self) -> StackState:
         """The stack in one word."""
         return self._roster.health.state(self.is_shutting_down)
+
+    def awaited(self, name: str) -> Awaited:
+        """What a service waits for now."""
+        return awaited(self.services[name], self.services, self.graph)
 
     @property
     def ready_count(self) -> int:

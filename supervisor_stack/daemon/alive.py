@@ -43,11 +43,13 @@ async def watch(
     pid: int | None,
     attempt: Callable[[], Awaitable[Answer]],
     post: Callable[[Event], None],
+    note: Callable[[bool, str], None],
 ) -> None:
     """Attempt every `spec.interval` seconds, for ever; `attempt` takes at most `spec.timeout` of them.
 
-    Posts AliveMissed for each miss and AliveAnswered for the first answer after one. `pid` is the main
-    process, None when there is none to look at.
+    Posts AliveMissed for each miss and AliveAnswered for the first answer after one. `note` is told of
+    every answer: whether it is a sign of life, and its words. `pid` is the main process, None when there is
+    none to look at.
     """
     clock = asyncio.get_running_loop().time
     work = _Work(pid if spec.type in PATIENT else None)
@@ -65,6 +67,7 @@ async def watch(
         # A command that is slow may not keep the processor busy for more than half of the time.
         rest = took if spec.type == "exec" else 0.0
         if not answer.words or (answer.heard and spec.any_answer) or worked:
+            note(True, answer.words)
             if missed:
                 post(AliveAnswered(service=service, run=run))
             missed = False
@@ -72,6 +75,7 @@ async def watch(
             pause = rest
             continue
         else:
+            note(False, answer.words)
             post(AliveMissed(service=service, run=run, answer=answer.words))
             missed = True
         pause = max(spec.interval - took, rest)

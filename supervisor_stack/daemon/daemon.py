@@ -113,10 +113,12 @@ class Daemon:
             self._watcher.watching,
             self._performer.held.addresses,
             Meter(loop, stack.services, self._performer.runs.pids),
+            self._performer.answers.of,
             loop.time(),
         )
         graph = GraphReader(spec.name, stack)
-        self._server = Server(self._engine, self, spec.control.events, self._status, graph, wall)
+        refusal = self._performer.answers.refusal
+        self._server = Server(self._engine, self, spec.control.events, self._status, graph, wall, refusal)
         self._herald = Herald(systemd, stack, loop, warning)
         self._replacement = Replacement(self._processes, self._store, systemd, environ, self._nofile)
         self._replacing: asyncio.Task[None] | None = None
@@ -302,6 +304,10 @@ class Daemon:
         """A service changed."""
         self._server.publish(change)
         self._herald.tell()
+
+    def tell_awaited(self, order: do.TellAwaited) -> None:
+        """A service waits for something else."""
+        self._server.tell_awaited(order)
 
     def finish(self, end: do.Finish) -> None:
         """An operation ended for a service."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor_stack.control import messages
+from supervisor_stack.control import messages, parts
 from supervisor_stack.core.outlook import outlook
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import ACTIVE, Service, StartTimes, State
@@ -21,15 +21,15 @@ class GraphReader:
         wall = Calendar()
         return messages.GraphReply(
             id=request.id,
-            stack=messages.Stack(name=self._name, state=self._stack.state),
+            stack=parts.Stack(name=self._name, state=self._stack.state),
             services=tuple(self._node(service, wall) for service in self._stack.services.values()),
             seq=seq,
         )
 
-    def _node(self, service: Service, wall: Calendar) -> messages.Node:
+    def _node(self, service: Service, wall: Calendar) -> parts.Node:
         spec = service.spec
         does, at = outlook(service)
-        return messages.Node(
+        return parts.Node(
             name=spec.name,
             kind=spec.kind,
             type=spec.type,
@@ -62,18 +62,18 @@ class GraphReader:
         )
 
 
-def _last_exit(service: Service, wall: Calendar) -> messages.Exit | None:
+def _last_exit(service: Service, wall: Calendar) -> parts.Exit | None:
     if not service.exits:
         return None
     past = service.exits[-1]
-    return messages.Exit(run=past.run, time=wall(past.at), reason=past.reason, lasted=past.lasted)
+    return parts.Exit(run=past.run, time=wall(past.at), reason=past.reason, lasted=past.lasted)
 
 
-def _times(times: StartTimes, wall: Calendar) -> messages.Times:
+def _times(times: StartTimes, wall: Calendar) -> parts.Times:
     def told(at: float | None) -> str | None:
         return None if at is None else wall(at)
 
-    return messages.Times(
+    return parts.Times(
         asked=wall(times.asked),
         begun=told(times.begun),
         spawned=told(times.spawned),

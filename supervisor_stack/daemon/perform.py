@@ -45,6 +45,9 @@ class Audience(Protocol):
     def publish(self, change: do.Publish) -> None:
         """A service changed."""
 
+    def tell_awaited(self, order: do.TellAwaited) -> None:
+        """A service waits for something else."""
+
     def finish(self, end: do.Finish) -> None:
         """An operation ended for a service."""
 
@@ -89,7 +92,11 @@ class Performer:
         self.spec_of = spec_of
         self.outputs = outputs
         self.processes = processes
-        self.notifications = Notifications(Path(runtime_dir, "notify"), post, self.members.owns, store)
+        self._prober = Prober(post)
+        self.answers = self._prober.answers
+        self.notifications = Notifications(
+            Path(runtime_dir, "notify"), self._take_in, self.members.owns, store
+        )
         inherited = launch.inherited(environ)
         self.checks = Checks(processes, inherited, log_dir, self.marks)
         self.keeper = Keeper(Path(runtime_dir, "kept"), self.checks.run_beside, processes)
@@ -103,7 +110,6 @@ class Performer:
         )
         self.memory = Memory(archive, self.runs, self.held, is_shutting_down)
         self._audience = audience
-        self._prober = Prober(post)
         self._watcher = watcher
         self.leaves = Leaves(post)
         self._keeping = Leaves(post)
@@ -111,6 +117,7 @@ class Performer:
         self._orders: dict[type[do.Action], Callable[..., None]] = {
             do.Remember: self._remember,
             do.Publish: audience.publish,
+            do.TellAwaited: audience.tell_awaited,
             do.Finish: audience.finish,
             do.Spawn: Spawner(self, inherited, nofile),
             do.Signal: self.runs.signal,
@@ -145,6 +152,7 @@ class Performer:
         self.keeper.forget(service)
         self.outputs.forget(service)
         self.notifications.close(service)
+        self.answers.forget(service)
         self._audience.forget(service)
 
     # The process.
@@ -209,6 +217,12 @@ class Performer:
         self._watcher.watch(action.service, action.files, action.globs, action.debounce)
 
     # Probes and tests.
+
+    def _take_in(self, told: ev.Event) -> None:
+        """A service tells about itself. That it is ready is the answer to a question that nobody asks."""
+        if isinstance(told, ev.BecameReady):
+            self.answers.note(told.service, "ready", told.run, ok=True)
+        self.post(told)
 
     def _start_probe(self, action: do.StartProbe) -> None:
         spec = self.spec_of(action.service)

@@ -19,6 +19,7 @@ from typing import Any, Final
 from supervisor_stack.core.events import BecameReady, Event, ProbeFailed
 from supervisor_stack.core.moves.endings import describe_exit
 from supervisor_stack.daemon import alive
+from supervisor_stack.daemon.answers import LastAnswers
 from supervisor_stack.daemon.proc import descendants
 from supervisor_stack.daemon.protocols import hangup, http, mysql, redis, uwsgi
 from supervisor_stack.daemon.protocols.answer import Answer
@@ -155,10 +156,14 @@ async def _ask_command(spec: ProbeSpec, run_command: RunCommand) -> Answer:
 
 
 class Prober:
-    """Asks every service that was started: until it is ready, or whether it still answers."""
+    """Asks every service that was started: until it is ready, or whether it still answers.
+
+    `answers`: what came of it last, for whoever wants to see it.
+    """
 
     def __init__(self, post: Callable[[Event], None]) -> None:
         self._post = post
+        self.answers = LastAnswers(asyncio.get_running_loop().time)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(
@@ -204,7 +209,8 @@ class Prober:
         """
         self.stop(service)
         attempt = partial(question, spec, address, run_command=run_command)
-        self._begin(service, alive.watch(service, run, spec, pid, attempt, self._post))
+        note = partial(self.answers.note, service, "alive", run)
+        self._begin(service, alive.watch(service, run, spec, pid, attempt, self._post, note))
 
     def stop(self, service: str) -> None:
         """Stop asking, whatever was asked; nothing is posted for the service after this."""
@@ -232,6 +238,7 @@ class Prober:
         while True:
             asked = clock()
             answer = await attempt()
+            self.answers.note(service, "ready", run, not answer.words, answer.words)
             if not answer.words:
                 self._post(BecameReady(service=service, run=run))
                 return

@@ -14,11 +14,12 @@ from typing import Protocol
 
 import msgspec
 
-from supervisor_stack.control import codec, messages
+from supervisor_stack.control import codec, messages, parts
 from supervisor_stack.control.names import require_known
 from supervisor_stack.control.plans import Plan
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
+from supervisor_stack.core.state import NEVER
 from supervisor_stack.daemon.apply import Asked
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.signals import number
@@ -47,18 +48,21 @@ class Outlet(Protocol):
 
 
 class Operation(msgspec.Struct):
-    """A long request under way: who waits for it, and what came of it so far."""
+    """A long request under way: who waits for it, and what came of it so far. `untold`: the services of
+    which nothing was told yet."""
 
     identity: bytes
     request_id: str
     services: tuple[str, ...]
-    outcomes: dict[str, messages.Outcome] = {}
+    untold: set[str]
+    outcomes: dict[str, parts.Outcome] = {}
 
 
 class Server:
     """Answers requests on behalf of an engine's stack.
 
-    `status` and `graph` make the answers to these requests; `wall` turns a monotonic time into RFC 3339.
+    `status` and `graph` make the answers to these requests; `wall` turns a monotonic time into RFC 3339;
+    `refusal` says what a run of a service answered when it was last asked whether it is ready, and was not.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Server:
         status: StatusReader,
         graph: Callable[[messages.Graph, int], messages.GraphReply],
         wall: Callable[[float], str],
+        refusal: Callable[[str, int], str],
     ) -> None:
         self._engine = engine
         self._outlet = outlet
@@ -76,6 +81,7 @@ class Server:
         self._status = status
         self._graph = graph
         self._wall = wall
+        self._refusal = refusal
         self._numbers = itertools.count(1)
         self._operations: dict[int, Operation] = {}
         self._waiting: dict[str, set[int]] = {}
@@ -177,10 +183,14 @@ class Server:
                     begun = stack.reload(op, request.services, now)
                 case _:
                     begun = stack.shut_down(op, now)
-            self._open(op, Operation(identity, request.id, begun.services))
+            self._open(op, Operation(identity, request.id, begun.services, set(begun.services)))
             return begun.actions
 
         self._engine.request(ask)
+        # Those that were under way already, and to whom this request was nothing new.
+        if operation := self._operations.get(op):
+            for name in sorted(operation.untold):
+                self._tell(op, self._progress(op, name, stack.services[name].state))
 
     def _apply(self, identity: bytes, request: messages.Apply) -> None:
         def refuse(error: StackError) -> None:
@@ -190,7 +200,7 @@ class Server:
             self._reply(identity, messages.PlanReply(id=request.id, plan=plan))
 
         def begin(op: int, services: tuple[str, ...], plan: Plan) -> None:
-            self._open(op, Operation(identity, request.id, services), plan)
+            self._open(op, Operation(identity, request.id, services, set(services)), plan)
 
         self._outlet.apply(Asked(request.plan, refuse, show, begin, self._conclude))
 
@@ -226,15 +236,34 @@ class Server:
         self._outlet.send_notice(codec.encode_notice(notice))
         log.info("%s", _describe(notice))
         for op in self._waiting.get(change.service, ()):
-            operation = self._operations[op]
-            progress = messages.Progress(
-                id=operation.request_id,
-                op=op,
-                service=change.service,
-                state=change.state,
-                reason=change.reason,
-            )
-            self._reply(operation.identity, progress)
+            self._tell(op, self._progress(op, change.service, change.state, change.reason))
+
+    def tell_awaited(self, order: do.TellAwaited) -> None:
+        """Tell those who wait for an operation on a service that it waits for something else."""
+        if service := self._stack.services.get(order.service):
+            for op in self._waiting.get(service.name, ()):
+                self._tell(op, self._progress(op, service.name, service.state))
+
+    def _progress(self, op: int, name: str, state: str, reason: str = "") -> messages.Progress:
+        """What is told of a service on its way. By the time of this it may be a state further."""
+        service = self._stack.services.get(name)
+        if service is None or service.state != state:
+            return messages.Progress(op=op, service=name, state=state, reason=reason)
+        now, waits = self._engine.now(), self._stack.awaited(name)
+        return messages.Progress(
+            op=op,
+            service=name,
+            state=state,
+            reason=waits.what or reason,
+            lasted=round(now - service.since, 3),
+            left=round(max(0.0, waits.until - now), 3) if waits.until != NEVER else None,
+            then=waits.then if waits.until != NEVER else "",
+        )
+
+    def _tell(self, op: int, progress: messages.Progress) -> None:
+        operation = self._operations[op]
+        operation.untold.discard(progress.service)
+        self._reply(operation.identity, msgspec.structs.replace(progress, id=operation.request_id))
 
     def finish(self, end: do.Finish) -> None:
         """An operation ended for one of its services; when it did for all, the client is told."""
@@ -242,9 +271,11 @@ class Server:
         if operation is None:
             return  # asked by stackd itself, at its start
         self._waiting[end.service].discard(end.op)
-        operation.outcomes[end.service] = messages.Outcome(
-            service=end.service, state=end.state, error=end.error, detail=end.detail
+        outcome = operation.outcomes[end.service] = self._outcome(end)
+        over = messages.Progress(
+            op=end.op, service=end.service, state=end.state, reason=end.error, outcome=outcome
         )
+        self._tell(end.op, over)
         self._conclude(end.op)
 
     def _conclude(self, op: int) -> None:
@@ -256,6 +287,18 @@ class Server:
             ok = not any(outcome.error for outcome in outcomes)
             finished = messages.Finished(id=operation.request_id, op=op, ok=ok, outcomes=outcomes)
             self._reply(operation.identity, finished)
+
+    def _outcome(self, end: do.Finish) -> parts.Outcome:
+        service = self._stack.services.get(end.service)
+        answer = self._refusal(end.service, service.run) if end.error and service else ""
+        return parts.Outcome(
+            service=end.service,
+            state=end.state,
+            error=end.error,
+            detail=end.detail,
+            probe="" if answer in end.error else answer,
+            next_retry=None if end.retry == NEVER else self._wall(end.retry),
+        )
 
 
 def _named(request: messages.AnyRequest) -> tuple[str, ...]:

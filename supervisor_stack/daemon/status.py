@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from supervisor_stack import __version__
-from supervisor_stack.control import messages
+from supervisor_stack.control import messages, parts
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import ACTIVE, Service, State
 from supervisor_stack.daemon import capture
+from supervisor_stack.daemon.answers import LastAnswer, Question
 from supervisor_stack.daemon.clock import wall
 from supervisor_stack.daemon.usage import Meter, Usage
 from supervisor_stack.spec import Address, ServiceSpec, StackSpec
@@ -21,8 +22,8 @@ from supervisor_stack.spec import Address, ServiceSpec, StackSpec
 class EncodedStatus(messages.Reply, frozen=True, tag="status"):
     """A StatusReply as it goes over the wire, with services that were encoded before."""
 
-    stackd: messages.Daemon
-    stack: messages.Stack
+    stackd: parts.Daemon
+    stack: parts.Stack
     services: msgspec.Raw
     events: str
     seq: int
@@ -38,7 +39,8 @@ class _Line(NamedTuple):
 
 class StatusReader:
     """Makes status replies for one stack. `watching` names the folders watched for a service, `held` the
-    sockets held for it, `meter` takes the figures of its processes.
+    sockets held for it, `meter` takes the figures of its processes, `answers` what its probes were answered
+    last.
 
     Thousands of services are told of in one reply, and several clients may ask without pause: what was
     encoded for one reply and has not changed is in the next one as it is.
@@ -51,6 +53,7 @@ class StatusReader:
         watching: Callable[[str], tuple[str, ...]],
         held: Callable[[str], tuple[Address, ...]],
         meter: Meter,
+        answers: Callable[[str], Mapping[Question, LastAnswer]],
         now: float,
     ) -> None:
         self._spec = spec
@@ -58,6 +61,7 @@ class StatusReader:
         self._watching = watching
         self._held = held
         self._meter = meter
+        self._answers = answers
         self._since = wall(now)
         self._lines: dict[str, _Line] = {}
 
@@ -71,8 +75,8 @@ class StatusReader:
         lines = [self._line(self._stack.services[name], request.detail) for name in names]
         return EncodedStatus(
             id=request.id,
-            stackd=messages.Daemon(pid=os.getpid(), version=__version__, since=self._since),
-            stack=messages.Stack(name=self._spec.name, state=self._stack.state),
+            stackd=parts.Daemon(pid=os.getpid(), version=__version__, since=self._since),
+            stack=parts.Stack(name=self._spec.name, state=self._stack.state),
             services=msgspec.Raw(b"[" + b",".join(lines) + b"]"),
             events=self._spec.control.events,
             seq=seq,
@@ -94,9 +98,9 @@ class StatusReader:
         return line.encoded
 
     def _service(
-        self, service: Service, usage: Usage, detail: messages.Detail | None = None
-    ) -> messages.ServiceStatus:
-        return messages.ServiceStatus(
+        self, service: Service, usage: Usage, detail: parts.Detail | None = None
+    ) -> parts.ServiceStatus:
+        return parts.ServiceStatus(
             name=service.name,
             kind=service.spec.kind,
             state=service.state,
@@ -116,10 +120,10 @@ class StatusReader:
             detail=detail,
         )
 
-    def _detail(self, service: Service) -> messages.Detail:
+    def _detail(self, service: Service) -> parts.Detail:
         spec = service.spec
         told = service.report or spec
-        return messages.Detail(
+        return parts.Detail(
             command=spec.argv,
             config=spec.config,
             log_to=spec.log.to,
@@ -136,9 +140,13 @@ class StatusReader:
             needed_by=tuple(self._stack.graph.required_by[spec.name]),
             probe=_probe(spec, service),
             alive=_alive(spec, service),
+            answers=tuple(
+                parts.Answer(probe=question, run=last.run, time=wall(last.at), ok=last.ok, answer=last.words)
+                for question, last in sorted(self._answers(spec.name).items(), reverse=True)
+            ),
             evidence=service.rejected_detail if service.rejected else service.detail,
             exits=tuple(
-                messages.Exit(run=exit_.run, time=wall(exit_.at), reason=exit_.reason, lasted=exit_.lasted)
+                parts.Exit(run=exit_.run, time=wall(exit_.at), reason=exit_.reason, lasted=exit_.lasted)
                 for exit_ in reversed(service.exits)
             ),
             tree=self._meter.processes(spec.name),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from supervisor_stack.control import messages
+from supervisor_stack.control import parts
 from supervisor_stack.core.state import Service
 from supervisor_stack.daemon import proc
 
@@ -97,7 +97,7 @@ class Meter:
         else:
             self._take_some()
 
-    def processes(self, name: str) -> tuple[messages.Process, ...]:
+    def processes(self, name: str) -> tuple[parts.Process, ...]:
         """The processes of a service one by one, as they are now."""
         try:
             import psutil  # 30 ms that neither a start nor a table should wait for
@@ -108,7 +108,7 @@ class Meter:
             with contextlib.suppress(psutil.Error, OSError):  # it has ended since
                 process = psutil.Process(pid)
                 with process.oneshot():
-                    told = messages.Process(
+                    told = parts.Process(
                         pid=pid,
                         parent=process.ppid(),
                         command=" ".join(process.cmdline()) or process.name(),

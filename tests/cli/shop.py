@@ -18,8 +18,6 @@ import msgspec
 from supervisor_stack.control.codec import failure
 from supervisor_stack.control.messages import (
     AnyRequest,
-    Daemon,
-    Detail,
     Done,
     Events,
     EventsReply,
@@ -27,14 +25,18 @@ from supervisor_stack.control.messages import (
     GraphReply,
     List,
     ListReply,
-    Node,
     Notice,
-    ServiceStatus,
-    Stack,
     Status,
     StatusReply,
 )
 from supervisor_stack.control.names import require_known
+from supervisor_stack.control.parts import (
+    Daemon,
+    Detail,
+    Node,
+    ServiceStatus,
+    Stack,
+)
 from supervisor_stack.errors import UnknownServiceError
 from tests.peer import Step
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from supervisor_stack.control.messages import Node, Restart, Times
+from supervisor_stack.control.messages import Restart
+from supervisor_stack.control.parts import Node, Times
 from tests.cli.shop import Shop, node, stackctl
 from tests.cli.terminal import ESCAPE, plain, stackctl_on_terminal
 from tests.peer import Peer

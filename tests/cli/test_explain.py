@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from supervisor_stack.control.messages import Exit, Node, Times
+from supervisor_stack.control.parts import Exit, Node, Times
 from tests.cli.shop import SINCE, Ran, Shop, node, notice, stackctl
 from tests.cli.terminal import ESCAPE, plain, stackctl_on_terminal
 from tests.peer import Peer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_stack.control.messages import Node
+from supervisor_stack.control.parts import Node
 from tests.cli.shop import DEADLINE, Shop, node, stackctl
 from tests.cli.terminal import ESCAPE, plain, stackctl_on_terminal
 from tests.peer import Peer

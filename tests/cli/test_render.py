@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from supervisor_stack.cli import render
-from supervisor_stack.cli.render import Column, Row, Table
 from tests.cli.shop import service
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -84,22 +83,3 @@ def test_a_note_says_why_and_when_next(reason: str, next_retry: str | None, note
 )
 def test_a_state_is_as_alarming_as_it_is(state: str, ready: bool, tone: str) -> None:
     assert render.tone_of(service("web", state, ready=ready)) == tone
-
-
-def test_what_is_not_as_wanted_says_what_is_wanted() -> None:
-    stopped = service("web", "failed", wanted="running")
-
-    assert "    Wanted: running" in list(render.details(stopped, NOW))
-    assert not any("Wanted" in line for line in render.details(service("web"), NOW))
-
-
-def test_a_table_without_rows_is_its_titles() -> None:
-    assert list(Table((Column("A"), Column("B")), ()).lines()) == ["A  B"]
-
-
-def test_columns_to_the_right_are_padded_on_their_left() -> None:
-    table = Table(
-        (Column("N", right=True), Column("WORD")), (Row("good", ("1", "a")), Row("bad", ("22", "b")))
-    )
-
-    assert list(table.lines()) == [" N  WORD", " 1  a", "22  b"]

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_stack.control.messages import Detail, Exit, Process
+from supervisor_stack.control.parts import (
+    Answer,
+    Detail,
+    Exit,
+    Process,
+)
 from tests.cli.shop import SINCE, Shop, environment, service, stackctl
 from tests.peer import Peer
 
@@ -93,8 +98,17 @@ def test_a_named_service_is_told_with_its_details_and_its_last_words(
         requires=("db", "redis"),
         needed_by=("nginx",),
         probe="uwsgi unix:/run/shop.sock",
+        alive="uwsgi every 5 s",
+        answers=(
+            Answer(probe="ready", run=3, time=SINCE, ok=True),
+            Answer(probe="alive", run=3, time=SINCE, ok=False, answer="no answer within 5 s"),
+        ),
         exits=(Exit(run=2, time=SINCE, reason="killed by SIGSEGV", lasted=12.5),),
-        tree=(Process(pid=955, parent=812, command="uwsgi", cpu_percent=1.2, memory_bytes=18874368),),
+        tree=(
+            Process(pid=957, parent=955, command="uwsgi -c 'a\nb'", cpu_percent=0.0, memory_bytes=12 * 2**20),
+            Process(pid=955, parent=812, command="uwsgi", cpu_percent=1.2, memory_bytes=18874368),
+            Process(pid=956, parent=955, command="uwsgi", cpu_percent=0.0, memory_bytes=12 * 2**20),
+        ),
     )
     shop.services = {"uwsgi": service("uwsgi", restarts=1, detail=detail)}
 
@@ -109,17 +123,23 @@ def test_a_named_service_is_told_with_its_details_and_its_last_words(
         "   Command: uwsgi --ini uwsgi.ini\n"
         "    Config: /srv/uwsgi.ini\n"
         "   Listens: unix:/run/shop.sock\n"
-        "     Probe: uwsgi unix:/run/shop.sock\n"
+        "     Ready: uwsgi unix:/run/shop.sock\n"
+        "  answered: well, 3d 4h ago (run 3)\n"
+        "     Alive: uwsgi every 5 s\n"
+        "  answered: not well, 3d 4h ago (run 3): no answer within 5 s\n"
         "  Requires: db, redis\n"
         " Needed by: nginx\n"
         f"      Logs: {log}, /nowhere/own.log\n"
         " Processes:\n"
-        "        955   1.2%    18M  uwsgi\n"
+        "    PID   CPU  MEM  COMMAND\n"
+        "    955  1.2%  18M  uwsgi\n"
+        "    957  0.0%  12M  ├─ uwsgi -c 'a\\x0ab'\n"
+        "    956  0.0%  12M  └─ uwsgi\n"
         "   Earlier:\n"
         "    run 2 ended 3d 4h ago, after 12.5s: killed by SIGSEGV\n"
-        f"{log}:\n"
-        + "".join(f"    line {number}\n" for number in range(21, 31))
-        + "/nowhere/own.log: No such file or directory\n"
+        "  Last log:\n"
+        "    (uwsgi has not written /nowhere/own.log yet)\n"
+        + "".join(f"    uwsgi      | line {number}\n" for number in range(21, 31))
     )
     assert ran.code == 0
 

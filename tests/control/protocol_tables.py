@@ -11,19 +11,20 @@ from typing import get_args
 
 import msgspec
 
-from supervisor_stack.control import messages, plans
+from supervisor_stack.control import messages, parts, plans
 from supervisor_stack.errors import StackError
 
 PARTS: tuple[type[msgspec.Struct], ...] = (
-    messages.Daemon,
-    messages.Stack,
-    messages.ServiceStatus,
-    messages.Detail,
-    messages.Node,
-    messages.Times,
-    messages.Exit,
-    messages.Process,
-    messages.Outcome,
+    parts.Daemon,
+    parts.Stack,
+    parts.ServiceStatus,
+    parts.Detail,
+    parts.Answer,
+    parts.Node,
+    parts.Times,
+    parts.Exit,
+    parts.Process,
+    parts.Outcome,
     plans.Plan,
     plans.Change,
     plans.KeyChange,

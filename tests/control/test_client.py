@@ -15,22 +15,20 @@ from supervisor_stack.control.codec import encode_reply
 from supervisor_stack.control.messages import (
     Accepted,
     AnyRequest,
-    Daemon,
     Done,
     Failed,
     Finished,
-    Outcome,
     Progress,
     Reload,
     Reset,
     Shutdown,
     Signal,
-    Stack,
     Start,
     Status,
     StatusReply,
     Stop,
 )
+from supervisor_stack.control.parts import Daemon, Outcome, Stack
 from tests.peer import Peer, Script, Step, Vanish
 
 STATUS = StatusReply(

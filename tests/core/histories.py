@@ -160,9 +160,8 @@ class History:
                 self.archive[action.service] = action.record
             if isinstance(action, do.Finish):
                 self.finished.setdefault(action.op, {})[action.service] = action.error
-        orders = [
-            action for action in actions if not isinstance(action, (do.Remember, do.Publish, do.Finish))
-        ]
+        told = (do.Remember, do.Publish, do.TellAwaited, do.Finish)
+        orders = [action for action in actions if not isinstance(action, told)]
         self.orders += orders
         return orders
 

@@ -152,6 +152,7 @@ def test_what_was_asked_before_is_asked_no_more() -> None:
 
 def test_a_miss_does_not_count_when_stackd_itself_stood_still() -> None:
     asked: list[float] = []
+    noted: list[tuple[bool, str]] = []
     answers = iter([Answer("no answer", heard=False), Answer(), Answer("no answer", heard=False)])
 
     async def attempt() -> Answer:
@@ -164,7 +165,10 @@ def test_a_miss_does_not_count_when_stackd_itself_stood_still() -> None:
     async def story() -> list[Event]:
         events: asyncio.Queue[Event] = asyncio.Queue()
         spec = ProbeSpec(type="http", interval=0.3, timeout=0.1)
-        task = asyncio.create_task(watch("web", 3, spec, None, attempt, events.put_nowait))
+        watching = watch(
+            "web", 3, spec, None, attempt, events.put_nowait, lambda ok, words: noted.append((ok, words))
+        )
+        task = asyncio.create_task(watching)
         try:
             return await take(events)
         finally:
@@ -172,6 +176,7 @@ def test_a_miss_does_not_count_when_stackd_itself_stood_still() -> None:
 
     assert asyncio.run(story()) == [missed("no answer")]
     assert len(asked) == 3
+    assert noted == [(True, ""), (False, "no answer")]
     # Asked again at once, and not an interval later.
     assert asked[1] - asked[0] < LATE + 0.2 + 0.3
 

@@ -21,7 +21,8 @@ from benchmarks.deaths import HANDS_OVER, UNDER_WAY
 from benchmarks.numbered import Lines, LogReader, Verdict
 from benchmarks.sampler import Sampler
 from benchmarks.supervised import beside
-from supervisor_stack.control.messages import Notice, ServiceStatus, Start, Stop
+from supervisor_stack.control.messages import Notice, Start, Stop
+from supervisor_stack.control.parts import ServiceStatus
 from tests.servers import wait_until
 from tests.stack import RunningStack
 from tests.system.site import Site

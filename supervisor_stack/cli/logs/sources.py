@@ -11,8 +11,9 @@ from typing import NamedTuple
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import tell
 from supervisor_stack.cli.target import config_file, connect
-from supervisor_stack.control.messages import Detail, ServiceStatus, Status
+from supervisor_stack.control.messages import Status
 from supervisor_stack.control.names import require_known
+from supervisor_stack.control.parts import Detail, ServiceStatus
 from supervisor_stack.errors import ConfigError, UnreachableError
 
 

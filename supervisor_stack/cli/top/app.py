@@ -18,7 +18,8 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from supervisor_stack.cli.render import details, utc_now, visible
+from supervisor_stack.cli.details import plain_lines
+from supervisor_stack.cli.render import utc_now, visible
 from supervisor_stack.cli.top.deeds import StopAsked, Told, ask_to_stop, carry_out
 from supervisor_stack.cli.top.dialogs import Help, StopDialog
 from supervisor_stack.cli.top.feeds import KEPT, Arrived, Connect, Detailed, Listener, Lost, Polled, Poller
@@ -132,7 +133,7 @@ class Top(App[None]):
     def on_detailed(self, message: Detailed) -> None:
         """All about a service, if it is still the one."""
         if message.service.name == self.board.selected:
-            lines = (visible(line.encode()) for line in details(message.service, utc_now()))
+            lines = (visible(line.encode()) for line in plain_lines(message.service, utc_now()))
             self.query_one("#details", Lines).replace(lines)
 
     def on_lost(self, message: Lost) -> None:

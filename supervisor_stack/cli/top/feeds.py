@@ -17,7 +17,13 @@ from textual.message import Message
 
 from supervisor_stack.cli.render import event_lines
 from supervisor_stack.control.client import StackClient
-from supervisor_stack.control.messages import Events, Notice, ServiceStatus, Status, StatusReply
+from supervisor_stack.control.messages import (
+    Events,
+    Notice,
+    Status,
+    StatusReply,
+)
+from supervisor_stack.control.parts import ServiceStatus
 from supervisor_stack.errors import StackError, TimedOutError, UnknownServiceError
 
 RETRY = 1.0

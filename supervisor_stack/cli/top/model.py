@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from supervisor_stack.cli.render import GAP, STATUS_COLUMNS, Row, headline, state
-from supervisor_stack.control.messages import ServiceStatus, StatusReply
+from supervisor_stack.cli.render import STATUS_COLUMNS, headline, state
+from supervisor_stack.cli.table import GAP, Row
+from supervisor_stack.control.messages import StatusReply
+from supervisor_stack.control.parts import ServiceStatus
 
 _NOTE_CLAIM = 16
 """Characters of a note for which other columns make room: one long reason must not take the figures away."""
@@ -131,7 +133,8 @@ class Grid:
 
 
 def _drop(slot: Slot) -> int:
-    return STATUS_COLUMNS[slot.place].drop
+    column = STATUS_COLUMNS[slot.place]
+    return 0 if column.short else column.drop  # a state that gets shorter and longer would jump about
 
 
 def _needed(slots: Sequence[Slot]) -> int:

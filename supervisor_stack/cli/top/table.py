@@ -12,10 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 
-from supervisor_stack.cli.render import GAP, Row, Tone, status_table, utc_now, visible
+from supervisor_stack.cli.render import status_table, utc_now, visible
+from supervisor_stack.cli.table import GAP, Row, Tone
 from supervisor_stack.cli.top.lines import MARKED, Lines
 from supervisor_stack.cli.top.model import TITLES, Grid, Slot, padded
-from supervisor_stack.control.messages import ServiceStatus
+from supervisor_stack.control.parts import ServiceStatus
 
 _STYLES: dict[Tone, str] = {"good": "green", "busy": "yellow", "bad": "red", "idle": "dim"}
 _COLORED = (0, 2)

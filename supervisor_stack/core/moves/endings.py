@@ -98,9 +98,11 @@ def _fall_back(service: Service, ending: Ending, event: ev.ProcessExited) -> tup
 def explain(ending: Ending, event: ev.ProcessExited) -> Ending:
     """With the run's own words, where the reason alone says too little."""
     line = telling_line(event.last_words)
-    if not ending.unexplained or not line:
+    if ending.unexplained and line:
+        return Ending(f"{ending.reason}: {line}", excerpt(event.last_words))
+    if ending.clean or ending.detail:
         return ending
-    return Ending(f"{ending.reason}: {line}", excerpt(event.last_words))
+    return msgspec.structs.replace(ending, detail=excerpt(event.last_words))
 
 
 def judge(service: Service, event: ev.ProcessExited) -> Ending:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_stack.control.messages import Detail
+from supervisor_stack.control.parts import Detail
 from tests.cli.shop import Shop, service
 
 

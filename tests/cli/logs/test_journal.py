@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_stack.control.messages import Detail
+from supervisor_stack.control.parts import Detail
 from tests.cli.logs.conftest import Logs, at
 from tests.cli.shop import DEADLINE, STACKCTL, Ran, Shop, environment, lines, service, stackctl
 from tests.peer import Peer

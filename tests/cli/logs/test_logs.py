@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_stack.control.messages import Detail
+from supervisor_stack.control.parts import Detail
 from tests.cli.logs.conftest import Logs, at
 from tests.cli.shop import DEADLINE, STACKCTL, Shop, environment, service, stackctl
 from tests.cli.terminal import stackctl_on_terminal

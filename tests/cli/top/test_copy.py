@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from supervisor_stack.cli.render import GAP
-from supervisor_stack.control.messages import Detail
+from supervisor_stack.cli.table import GAP
+from supervisor_stack.control.parts import Detail
 from tests.cli.shop import Shop, service
 from tests.cli.top.bench import Desk, at_desk
 from tests.peer import Peer

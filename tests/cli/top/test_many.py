@@ -7,10 +7,12 @@ from datetime import datetime
 
 import pytest
 
-from supervisor_stack.cli.render import Table, status_table
+from supervisor_stack.cli.render import status_table
+from supervisor_stack.cli.table import Table
 from supervisor_stack.cli.top import table
 from supervisor_stack.cli.top.table import ServiceTable
-from supervisor_stack.control.messages import Accepted, Finished, Outcome, ServiceStatus, Status
+from supervisor_stack.control.messages import Accepted, Finished, Status
+from supervisor_stack.control.parts import Outcome, ServiceStatus
 from tests.cli.shop import Shop, notice, service
 from tests.cli.top.bench import Desk, at_desk
 from tests.peer import Peer

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor_stack.cli.render import GAP, Row
+from supervisor_stack.cli.table import GAP, Row
 from supervisor_stack.cli.top.keys import KEYS, help_lines, hints
 from supervisor_stack.cli.top.model import TITLES, Board, Grid, fitting, padded
-from supervisor_stack.control.messages import Daemon, ServiceStatus, Stack, StatusReply
+from supervisor_stack.control.messages import StatusReply
+from supervisor_stack.control.parts import Daemon, ServiceStatus, Stack
 from tests.cli.shop import LONG_AGO, SINCE, service
 
 ROW = Row(

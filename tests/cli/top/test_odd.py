@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor_stack.control.messages import Accepted, Detail, Progress
+from supervisor_stack.control.messages import Accepted, Progress
+from supervisor_stack.control.parts import Detail
 from tests.cli.shop import Shop, notice, service
 from tests.cli.top.bench import Desk, at_desk
 from tests.peer import Peer
