@@ -44,6 +44,7 @@ from supervisor_stack.control.messages import (
     StatusReply,
     Stop,
 )
+from supervisor_stack.control.purpose import purpose
 from supervisor_stack.control.reach import knock
 from supervisor_stack.errors import ProtocolVersionError, TimedOutError, UnreachableError
 
@@ -214,15 +215,6 @@ class StackClient:
         raise TimedOutError(
             f"cannot get an answer from {self.endpoint}: stackd did not answer within {self._timeout:g} s"
         )
-
-
-def purpose(message: Operation) -> str:
-    """What a request is for, as `start uwsgi`, to be said in a sentence."""
-    if isinstance(message, Shutdown):
-        return "shut down the stack"
-    if isinstance(message, Apply):
-        return "apply the configuration"
-    return f"{type(message).__name__.lower()} {', '.join(message.services) or 'all services'}"
 
 
 def _expect(kind: type[Expected], reply: AnyReply) -> Expected:
