@@ -6,7 +6,10 @@ from typing import get_args
 
 from supervisor_stack.control.messages import (
     AnyRequest,
+    Apply,
     Events,
+    Graph,
+    List,
     Reload,
     Request,
     Reset,
@@ -25,18 +28,23 @@ ROLES: tuple[Role, ...] = get_args(Role)
 NEEDED: dict[type[Request], Role] = {
     Status: "view",
     Events: "view",
+    Graph: "view",
+    List: "view",
     Start: "operate",
     Stop: "operate",
     Restart: "operate",
     Reload: "operate",
     Signal: "operate",
     Reset: "operate",
+    Apply: "admin",
     Shutdown: "admin",
 }
 
 
 def needed(request: AnyRequest) -> Role:
-    """The least role that may ask for this."""
+    """The least role that may ask for this. Who asks for a plan only looks."""
+    if isinstance(request, Apply) and request.plan:
+        return ROLES[0]
     return NEEDED[type(request)]
 
 
