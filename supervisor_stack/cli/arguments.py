@@ -14,7 +14,7 @@ from supervisor_stack.cli.grammar import VERBS
 from supervisor_stack.cli.options import PROGRAM, Options
 from supervisor_stack.errors import RequestError
 
-_COMMON = "[-c FILE] [--socket ENDPOINT] [--json] [--no-color]"
+_COMMON = "[-c FILE | --socket ENDPOINT | --host NAME[,NAME…]] [--json] [--no-color]"
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -58,6 +58,13 @@ class _Parser(argparse.ArgumentParser):
         )
         self.add_argument("-c", dest="config", metavar="FILE", help="the configuration of the stack")
         self.add_argument("--socket", metavar="ENDPOINT", help="where stackd listens, instead of -c")
+        self.add_argument(
+            "--host",
+            dest="hosts",
+            metavar="NAME",
+            action="append",
+            help="of ~/.config/stackctl.toml; several with commas, all of them: all",
+        )
         self.add_argument("--json", action="store_true", help="for programs: one object, or JSON lines")
         self.add_argument("--no-color", action="store_true", help="no colours on a terminal")
 

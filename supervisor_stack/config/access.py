@@ -8,13 +8,13 @@ from typing import Any, get_args
 
 from supervisor_stack.config.keys import SECRET, SERVER, read_clients, read_pair
 from supervisor_stack.config.lines import KeyPath
+from supervisor_stack.config.places import DEFAULT_KEYS
 from supervisor_stack.config.site import Site
 from supervisor_stack.config.tables import NetworkTable, RolesTable
 from supervisor_stack.config.values import MAX_PORT, TcpEndpoint
 from supervisor_stack.config.words import toml
 from supervisor_stack.spec import ClientKey, Grant, NetworkSpec, Role
 
-DEFAULT_KEYS = "keys"
 _ROLES = ("control", "roles")
 _NETWORK = ("control", "network")
 

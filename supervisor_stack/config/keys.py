@@ -77,7 +77,7 @@ def read_public(path: Path) -> bytes:
 def read_clients(folder: Path) -> tuple[tuple[ClientKey, ...], list[str]]:
     """Those who may come, by name, and what is wrong with their keys and roles."""
     problems = list(_open_to_others(folder))
-    roles = _read_roles(folder / ROLES, problems)
+    roles = read_roles(folder / ROLES, problems)
     owners: dict[str, str] = {}
     clients = []
     files = {path.stem: path for path in sorted((folder / CLIENTS).glob(f"*{PUBLIC}"))}
@@ -135,7 +135,8 @@ def _open_to_others(folder: Path) -> Iterator[str]:
             yield f"others may write to {path} (mode {mode:04o}); chmod go-w {path}"
 
 
-def _read_roles(path: Path, problems: list[str]) -> dict[str, Role]:
+def read_roles(path: Path, problems: list[str]) -> dict[str, Role]:
+    """The roles in a file of them, by the names of the keys. What is wrong is added to `problems`."""
     try:
         given: dict[str, Any] = tomli.loads(path.read_text())
     except FileNotFoundError:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from supervisor_stack import spec
+from supervisor_stack.config.places import DEFAULT_KEYS
 from supervisor_stack.config.values import AddressText, Duration, PathText, Size, TcpEndpoint, Timeout
 from supervisor_stack.kinds.alive import INTERVAL
 
@@ -328,7 +329,7 @@ class NetworkTable(Table, frozen=True):
             key(
                 "Folder of the keys, which `stackctl keygen` makes: `server.key_secret`, `clients/NAME.key` "
                 "and `roles.toml`.",
-                default="keys",
+                default=DEFAULT_KEYS,
                 example="/etc/stackd/keys",
             ),
         ]
