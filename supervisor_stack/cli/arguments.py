@@ -44,6 +44,22 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, width=100)
 
 
+class _Gather(argparse.Action):
+    """Names with commas between them, and those of an option that is given again."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        names = [name for name in str(values).split(",") if name]
+        if not names:
+            parser.error(f"argument {option_string}: expected a name")
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest), *names))
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises instead of exiting, and leaves what is not given to the defaults of Options."""
 
@@ -62,7 +78,7 @@ class _Parser(argparse.ArgumentParser):
             "--host",
             dest="hosts",
             metavar="NAME",
-            action="append",
+            action=_Gather,
             help="of ~/.config/stackctl.toml; several with commas, all of them: all",
         )
         self.add_argument("--json", action="store_true", help="for programs: one object, or JSON lines")

@@ -5,10 +5,12 @@ So a host that is down delays none, and what a verb does for one host it does fo
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Lock
 from typing import IO, Any, NamedTuple
 
@@ -85,19 +87,38 @@ def worst(codes: Sequence[int]) -> int:
     )
 
 
-def _start(host: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-m", "supervisor_stack.cli.stackctl", "--host", host, *words]
-    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@contextmanager
+def _started(hosts: Sequence[str], words: Sequence[str]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """A stackctl for each host, which is over when this is. Ctrl-C is for all of them."""
+    program = [sys.executable, "-m", "supervisor_stack.cli.stackctl", "--host"]
+    running = {
+        host: subprocess.Popen(
+            [*program, host, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,  # the terminal tells us alone, and we tell each of them once
+        )
+        for host in hosts
+    }
+    try:
+        yield running
+        for process in running.values():
+            process.wait()
+    except KeyboardInterrupt:
+        for process in running.values():
+            process.send_signal(signal.SIGINT)
+            process.wait()
+        raise
 
 
 def _ask(hosts: Sequence[str], words: Sequence[str]) -> list[Answer]:
     """What each says, when all have."""
-    running = [_start(host, words) for host in hosts]
-    with ThreadPoolExecutor(len(hosts)) as pool:
-        told = list(pool.map(lambda process: process.communicate(), running))
+    with ThreadPoolExecutor(len(hosts)) as pool, _started(hosts, words) as running:
+        told = list(pool.map(lambda process: process.communicate(), running.values()))
     return [
         Answer(host, process.returncode, *streams)
-        for host, process, streams in zip(hosts, running, told, strict=True)
+        for (host, process), streams in zip(running.items(), told, strict=True)
     ]
 
 
@@ -118,15 +139,13 @@ def _stream(hosts: Sequence[str], words: Sequence[str], json: bool) -> list[int]
     def with_host(host: str, line: bytes) -> bytes:
         return msgspec.json.encode({"host": host, **msgspec.json.decode(line)}) + b"\n"
 
-    sys.stdout.flush()
-    running = {host: _start(host, words) for host in hosts}
     out, err = sys.stdout.buffer, sys.stderr.buffer
-    with ThreadPoolExecutor(2 * len(hosts)) as pool:
+    with ThreadPoolExecutor(2 * len(hosts)) as pool, _started(hosts, words) as running:
         for host, process in running.items():
             if process.stdout and process.stderr:
                 pool.submit(pass_on, host, process.stdout, out, with_host if json else named)
                 pool.submit(pass_on, host, process.stderr, err, named)
-    return [process.wait() for process in running.values()]
+    return [process.returncode for process in running.values()]
 
 
 def _say_table(answers: Sequence[Answer], no_color: bool) -> None:

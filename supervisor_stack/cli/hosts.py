@@ -11,7 +11,7 @@ from supervisor_stack.config.document import read_document
 from supervisor_stack.config.mistakes import Mistakes
 from supervisor_stack.config.words import did_you_mean, near, type_of
 from supervisor_stack.control.reach import SCHEME, TCP, address_of
-from supervisor_stack.errors import RequestError
+from supervisor_stack.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
     from supervisor_stack.control.curve import CurveKeys
@@ -35,16 +35,13 @@ def hosts_file() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "stackctl.toml"
 
 
-def known_hosts(words: Sequence[str]) -> list[str]:
-    """The names that `web1,web2` and `all` stand for. Raises ConfigError, RequestError for an unknown one."""
+def known_hosts(named: Sequence[str]) -> list[str]:
+    """These hosts, each once, and for `all` all. Raises ConfigError, and RequestError for an unknown one."""
     hosts = _Hosts()
-    named = [name for word in words for name in word.split(",") if name]
     for name in named:
         if name != ALL and name not in hosts.tables:
             cure = did_you_mean(near(name, hosts.tables)) or f"there are: {', '.join(hosts.tables) or 'none'}"
             raise RequestError(f"cannot find the host `{name}` in {hosts_file()}; {cure}")
-    if not named:
-        raise RequestError("cannot understand the command line: --host takes a name, or several with commas")
     return list(dict.fromkeys(hosts.tables if ALL in named else named))
 
 
@@ -56,6 +53,11 @@ def find_host(name: str) -> Host:
 class _Hosts:
     def __init__(self) -> None:
         self._path = hosts_file()
+        if not self._path.exists():
+            raise ConfigError(
+                f"cannot read the hosts {self._path}: No such file or directory",
+                (f'write it: [hosts.NAME] and below that address = "{TCP}HOST:7890", server_key and key',),
+            )
         document = read_document(str(self._path))
         self._mistakes = Mistakes(document)
         tables = document.tree.get("hosts", {})

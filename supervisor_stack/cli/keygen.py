@@ -29,6 +29,13 @@ def keygen(options: Options) -> int:
     """Make a key of this stackd, or of somebody who is to talk to one."""
     if options.server == bool(options.names):
         raise RequestError("cannot make a key: for whom? write keygen --server, or keygen NAME")
+    try:
+        return _keygen(options)
+    except OSError as error:
+        raise RefusedError(f"cannot make a key: {error.filename}: {error.strerror}") from error
+
+
+def _keygen(options: Options) -> int:
     if options.server:
         return _for_server(options)
     name = options.names[0]

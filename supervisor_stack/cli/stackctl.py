@@ -66,7 +66,7 @@ def _hosts(options: Options, verb: Verb) -> list[str]:
 
     if verb.is_local:
         raise RequestError(
-            f"cannot {options.verb} at {', '.join(options.hosts)}: it needs the files there",
+            f"cannot {options.verb} at {', '.join(options.hosts)}: what it needs is only there",
             (f"log in on the host, and use stackctl {options.verb} there",),
         )
     if options.config or options.socket:

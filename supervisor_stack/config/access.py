@@ -61,7 +61,7 @@ def read_network(table: NetworkTable | None, site: Site) -> NetworkSpec | None:
         site.mistakes.add((*_NETWORK, "events"), "is where requests go; write another port")
     clients, problems = _read_keys(keys)
     site.mistakes.add((*_NETWORK, "keys"), *problems)
-    return NetworkSpec(listen=listen, events=events, keys=str(keys), clients=clients)
+    return NetworkSpec(listen=str(listen), events=str(events), keys=str(keys), clients=clients)
 
 
 def _next_port(listen: TcpEndpoint, site: Site) -> str:

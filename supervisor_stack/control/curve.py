@@ -27,7 +27,7 @@ _EVENT = struct.Struct("=HI")
 
 # Milliseconds. Whether the other machine is still there, nobody tells who does not ask.
 _HEARTBEAT = 5_000
-_SILENCE = 15_000
+_SILENCE = 10_000
 
 
 class CurveKeys(NamedTuple):

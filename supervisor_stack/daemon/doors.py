@@ -31,7 +31,7 @@ HANDSHAKE = 10_000
 HEARTBEAT = 5_000
 """Milliseconds between two signs of life (ZMTP's PING), which libzmq asks for and gives by itself."""
 
-SILENCE = 15_000
+SILENCE = 10_000
 """Milliseconds without one after which a connection is closed: the machine is gone, or the way to it."""
 
 _CONNECTION: Mapping[int, int | bytes] = {
