@@ -56,10 +56,10 @@ class Control:
         self._access.become(spec)
         try:
             self._local.become(spec)
+            if self._network:
+                self._network.dismiss_subscribers()
         except SpawnError as error:
-            log.error("%s", error.message)
-        if self._network:
-            self._network.dismiss_subscribers()
+            log.error("%s; who is connected to hear of events stays so", error.message)
 
     def send_notice(self, frames: list[bytes]) -> None:
         """To all subscribers."""

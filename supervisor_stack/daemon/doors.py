@@ -87,9 +87,12 @@ class Door:
         self._notices.send_multipart(frames, zmq.NOBLOCK)
 
     def dismiss_subscribers(self) -> None:
-        """Close the connections of all. Those who still may come are back within a tenth of a second."""
-        self._notices.close(linger=0)
-        self._notices = self._publish()
+        """Close the connections of all. Those who still may come are back within a tenth of a second.
+
+        Raises SpawnError, and all stay.
+        """
+        before, self._notices = self._notices, self._publish()
+        before.close(linger=0)
 
     def close(self) -> None:
         """Stop listening; what was sent goes out within the linger time."""
@@ -125,8 +128,7 @@ class LocalDoor:
                 admit(path, spec)
         except OSError as error:
             raise SpawnError(f"cannot change who may open {error.filename}: {error.strerror}") from error
-        finally:
-            self._door.dismiss_subscribers()
+        self._door.dismiss_subscribers()
 
     def close(self) -> None:
         """Stop listening; what was sent goes out within the linger time."""

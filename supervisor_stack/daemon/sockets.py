@@ -8,6 +8,7 @@ ZMQ_FD), or a request may lie there until the next one comes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,6 +16,8 @@ import zmq
 
 from supervisor_stack.control.messages import MAX_REQUEST
 from supervisor_stack.errors import SpawnError
+
+log = logging.getLogger(__name__)
 
 TURN = 0.001
 """Seconds of answering requests before timers and processes get their turn. What follows a crash takes
@@ -88,6 +91,9 @@ class Reader:
                 self._take()
             except zmq.Again:
                 return
+            except Exception:
+                # A bug of ours: it costs this one message. The rest would lie there until the next one comes.
+                log.exception("cannot take a message: internal error")
         if not self._read.closed:
             self.look_soon()
 

@@ -20,7 +20,7 @@ def test_every_request_names_the_role_that_it_takes() -> None:
 def test_whoever_may_only_look_changes_nothing() -> None:
     looks = {type(request).__name__ for request in REQUESTS if needed(request) == "view"}
 
-    assert looks == {"Status", "Events", "Graph"}
+    assert looks == {"Status", "Events", "Graph", "List"}
 
 
 @pytest.mark.parametrize(("role", "least"), list(product((None, *ROLES), ROLES)))

@@ -118,6 +118,20 @@ def test_who_gets_in_without_a_role_gets_one_clear_refusal(tmp_path: Path) -> No
         assert ran.err.startswith(f"stackctl: {message}\n")
 
 
+def test_without_access_lists_others_stay_outside_and_it_is_said(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "only root can mount a file system"
+    (tmp_path / "run").mkdir()
+    subprocess.run(["mount", "-t", "ramfs", "none", tmp_path / "run"], check=True)
+    try:
+        with stack_with(tmp_path, '[control.roles]\nadmin = ["daemon"]\n') as stack:
+            stack.until_log("cannot let daemon open")
+            stack.until_up()
+
+            assert as_user("daemon", "-c", stack.config, "status").code == 4
+    finally:
+        subprocess.run(["umount", tmp_path / "run"], check=True)
+
+
 def test_what_the_configuration_starts_is_asked_for_by_stackd(tmp_path: Path) -> None:
     with RunningStack(tmp_path, SERVICES) as stack:
         stack.until_up()
