@@ -78,7 +78,7 @@ def _for_client_of(folder: Path, name: str, options: Options) -> int:
     return _tell(
         options,
         files,
-        f"{name} has the role {role} when stackd has read that: systemctl reload stackd",
+        f"{name} has the role {role} when stackd has read that: stackctl apply",
         f"to be moved, on a safe way, to whom it is for: {files.secret}",
         f"to be copied with it: {folder / SERVER}{PUBLIC}",
     )
@@ -93,7 +93,7 @@ def _for_myself(name: str, options: Options) -> int:
         options,
         files,
         f"to be copied to {CLIENTS}/ in the folder of keys of each stackd: {files.public}",
-        f'to be written there to {ROLES}: {bare(name)} = "operate", say; then: systemctl reload stackd',
+        f'to be written there to {ROLES}: {bare(name)} = "operate", say; then: stackctl apply',
         f"to be copied from there: {SERVER}{PUBLIC}",
         f'to be written here to {hosts_file()}: [hosts.NAME], with address = "tcp://HOST:7890", '
         f'server_key = "…/{SERVER}{PUBLIC}", key = "{files.secret}"',

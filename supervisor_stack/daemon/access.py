@@ -63,7 +63,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         has = f"with the role {self.role}" if self.role else "without a role here"
         raise NotPermittedError(
             f"cannot {said(request)}: you are {self.name}, {has}, and it takes the role {least}",
-            (f"to be given it: {self.way_to(least)}; then: systemctl reload stackd", "nothing was done"),
+            (f"to be given it: {self.way_to(least)}; then: stackctl apply", "nothing was done"),
         )
 
 

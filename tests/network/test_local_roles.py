@@ -45,7 +45,7 @@ def test_a_member_of_the_group_may_look_and_not_act(tmp_path: Path) -> None:
         assert refused.code == 4
         assert refused.err.splitlines() == [
             "stackctl: cannot restart web: you are daemon, with the role view, and it takes the role operate",
-            f"  to be given it: {way}; then: systemctl reload stackd",
+            f"  to be given it: {way}; then: stackctl apply",
             "  nothing was done",
         ]
         as_json = as_user("daemon", "-c", stack.config, "shutdown", "--json", groups=(GAMES,))
