@@ -282,12 +282,54 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
         return self.ready is not None and self.ready.type == "notify"
 
 
+Role = Literal["view", "operate", "admin"]
+"""What somebody may do. Each role includes those before it."""
+
+
+class Grant(Spec, frozen=True, kw_only=True):
+    """The role of a user of this machine, or of all members of a group.
+
+    `name`: as in the configuration, that of a group with an @ before it. `number`: its uid or gid.
+    """
+
+    role: Role
+    name: str
+    number: int
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is for the members of a group."""
+        return self.name.startswith("@")
+
+
+class ClientKey(Spec, frozen=True, kw_only=True):
+    """Somebody who may come over the network. `public`: of his key pair, in Z85 (rfc.zeromq.org/spec/32)."""
+
+    name: str
+    public: str
+    role: Role
+
+
+class NetworkSpec(Spec, frozen=True, kw_only=True):
+    """Where stackd listens to the network, for whom, and the folder that has the keys.
+
+    The secret key of the server is read from there when it is needed: a specification is shown and kept.
+    """
+
+    listen: str
+    events: str
+    keys: str
+    clients: tuple[ClientKey, ...] = ()
+
+
 class ControlSpec(Spec, frozen=True, kw_only=True):
-    """Where stackd listens, and which group may talk to it."""
+    """Where stackd listens, and who may do what. `group`: whose members may open the socket."""
 
     socket: str
     events: str
     group: str = ""
+    grants: tuple[Grant, ...] = ()
+    network: NetworkSpec | None = None
 
 
 class StackSpec(Spec, frozen=True, kw_only=True):

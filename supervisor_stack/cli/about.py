@@ -31,14 +31,14 @@ from supervisor_stack.errors import StackError
 _LOG_LINES = 10
 
 
-def say_details(services: Sequence[ServiceStatus], no_color: bool) -> None:
-    """All that is known of some services, and the ends of their logs."""
+def say_details(services: Sequence[ServiceStatus], no_color: bool, *, with_logs: bool) -> None:
+    """All that is known of some services, and the ends of their logs where they are on this machine."""
     now = render.utc_now()
     terminal = _Terminal(no_color) if sys.stdout.isatty() else None
     for number, service in enumerate(services):
         if number:
             say("")
-        log = _log(service)
+        log = _log(service) if with_logs else ()
         if terminal:
             lines = terminal.lines(service, (*sections(service.detail or Detail(), now), *log), now)
         else:

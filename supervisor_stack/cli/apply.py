@@ -9,9 +9,10 @@ from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, tell
 from supervisor_stack.cli.progress import view, watch
 from supervisor_stack.cli.target import connect
-from supervisor_stack.control.client import StackClient, purpose
+from supervisor_stack.control.client import StackClient
 from supervisor_stack.control.messages import Accepted, Apply, Finished
 from supervisor_stack.control.plans import Plan, lines
+from supervisor_stack.control.purpose import purpose
 from supervisor_stack.errors import ConfigError, OperationError
 
 DIFFERS = 1

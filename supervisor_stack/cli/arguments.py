@@ -14,7 +14,7 @@ from supervisor_stack.cli.grammar import VERBS
 from supervisor_stack.cli.options import PROGRAM, Options
 from supervisor_stack.errors import RequestError
 
-_COMMON = "[-c FILE] [--socket ENDPOINT] [--json] [--no-color]"
+_COMMON = "[-c FILE | --socket ENDPOINT | --host NAME[,NAME…]] [--json] [--no-color]"
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -44,6 +44,22 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, width=100)
 
 
+class _Gather(argparse.Action):
+    """Names with commas between them, and those of an option that is given again."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        names = [name for name in str(values).split(",") if name]
+        if not names:
+            parser.error(f"argument {option_string}: expected a name")
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest), *names))
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises instead of exiting, and leaves what is not given to the defaults of Options."""
 
@@ -58,6 +74,13 @@ class _Parser(argparse.ArgumentParser):
         )
         self.add_argument("-c", dest="config", metavar="FILE", help="the configuration of the stack")
         self.add_argument("--socket", metavar="ENDPOINT", help="where stackd listens, instead of -c")
+        self.add_argument(
+            "--host",
+            dest="hosts",
+            metavar="NAME",
+            action=_Gather,
+            help="of ~/.config/stackctl.toml; several with commas, all of them: all",
+        )
         self.add_argument("--json", action="store_true", help="for programs: one object, or JSON lines")
         self.add_argument("--no-color", action="store_true", help="no colours on a terminal")
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from supervisor_stack.cli.options import DEFAULT_LINES, STATES
 from supervisor_stack.errors import OperationError, StackError, TimedOutError, UnreachableError
+from supervisor_stack.spec import Role
 
 
 class Verb(NamedTuple):
     """One verb. `carry_out`: module below cli and function, imported when it is asked for: stackctl starts
-    for every question. `codes`: the exit codes in which it differs from those of the errors."""
+    for every question. `codes`: the exit codes in which it differs from those of the errors. `is_local`: it
+    needs what only this machine has, and cannot be had of a host."""
 
     arguments: str
     summary: str
     add: Callable[[argparse.ArgumentParser], None]
     carry_out: str
     codes: dict[type[StackError], int] = {}  # noqa: RUF012
+    is_local: bool = False
 
 
 # A script that asks how things are gets one code for "there is nobody to ask" (LSB: status unknown).
@@ -129,6 +132,13 @@ def _wait(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds")
 
 
+def _keygen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="whose key it is")
+    parser.add_argument("--server", action="store_true", help="the key of this stackd")
+    parser.add_argument("--role", choices=get_args(Role), metavar="ROLE", help=", ".join(get_args(Role)))
+    parser.add_argument("--keys", metavar="FOLDER", help="the folder of the keys; default: as configured")
+
+
 _ALL = "SERVICE…|all"
 _OPERATION = "[--no-wait] [--timeout S]"
 VERBS = {
@@ -163,9 +173,15 @@ VERBS = {
         _logs,
         "logs.verb:logs",
         _QUERY,
+        is_local=True,
     ),
     "top": Verb(
-        "[--interval S]", "the stack live, full screen, with keys to act", _top, "top.verb:top", _QUERY
+        "[--interval S]",
+        "the stack live, full screen, with keys to act",
+        _top,
+        "top.verb:top",
+        _QUERY,
+        is_local=True,
     ),
     "events": Verb("[-f] [-n N]", "what happened to services", _stream, "events:events", _QUERY),
     "graph": Verb(
@@ -175,7 +191,13 @@ VERBS = {
         "SERVICE", "why a service runs or does not, down to the cause", _one, "explain:explain", _QUERY
     ),
     "blame": Verb("[SERVICE…]", "what the start waited for, slowest first", _some, "blame:blame", _QUERY),
-    "check": Verb("", "judge the configuration, and have each service test its own", _nothing, "check:check"),
+    "check": Verb(
+        "",
+        "judge the configuration, and have each service test its own",
+        _nothing,
+        "check:check",
+        is_local=True,
+    ),
     "is-active": Verb(
         "SERVICE", "print the state; exit 0 when active, 3 when not", _one, "verbs:is_active", _QUERY
     ),
@@ -193,6 +215,13 @@ VERBS = {
         "stop all services in order, then stackd",
         _shutdown,
         "operate:operate",
+    ),
+    "keygen": Verb(
+        "--server | NAME [--role ROLE] [--keys FOLDER]",
+        "make a key for the network, of this stackd or of somebody who comes",
+        _keygen,
+        "keygen:keygen",
+        is_local=True,
     ),
     "version": Verb("", "versions of stackctl and stackd", _nothing, "verbs:version", _QUERY),
 }

@@ -88,7 +88,7 @@ def _ask(options: Options) -> tuple[str, Points]:
         with connect(options) as client:
             reply = client.request(Graph())
     except UnreachableError as error:
-        if options.socket:
+        if options.socket or options.hosts:
             raise  # which file that stackd would have read is not known
         return _configured(options, error)
     return reply.stack.name, _complete(map(_told, reply.services))

@@ -7,7 +7,7 @@ from supervisor_stack.cli.options import ALL, Options
 from supervisor_stack.cli.output import InterruptError, emit, emit_error, tell_error
 from supervisor_stack.cli.progress import view, watch
 from supervisor_stack.cli.target import connect
-from supervisor_stack.control.client import Operation, StackClient, purpose
+from supervisor_stack.control.client import Operation, StackClient
 from supervisor_stack.control.messages import (
     Accepted,
     Finished,
@@ -17,6 +17,7 @@ from supervisor_stack.control.messages import (
     Start,
     Stop,
 )
+from supervisor_stack.control.purpose import purpose
 from supervisor_stack.errors import OperationError, TimedOutError
 
 LEAVE_TIMEOUT = 10.0

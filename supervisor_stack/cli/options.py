@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from supervisor_stack.spec import Role
+
 PROGRAM = "stackctl"
 ALL = "all"
 DEFAULT_LINES = 20
@@ -22,6 +24,7 @@ class Options(argparse.Namespace):
 
     config: str = ""
     socket: str = ""
+    hosts: Sequence[str] = ()
     json: bool = False
     no_color: bool = False
     verb: str = "status"
@@ -40,3 +43,7 @@ class Options(argparse.Namespace):
     signal: str = ""
     dot: bool = False
     period: float = 1.0
+    server: bool = False
+    names: Sequence[str] = ()
+    role: Role | None = None
+    keys: str = ""

@@ -78,7 +78,8 @@ def harmless(text: str) -> str:
 def event_lines(notice: Notice) -> Iterator[str]:
     """A notice, and below it what it has for evidence."""
     changed = notice.state if notice.state == notice.previous else f"{notice.previous} -> {notice.state}"
-    yield GAP.join(filter(None, (notice.time, notice.service, changed, notice.event, notice.reason)))
+    by = f"by {notice.by}" if notice.by else ""
+    yield GAP.join(filter(None, (notice.time, notice.service, changed, notice.event, by, notice.reason)))
     yield from (GAP + line for line in notice.detail)
 
 

@@ -12,10 +12,10 @@ from importlib import import_module
 from io import TextIOWrapper
 
 from supervisor_stack.cli.arguments import parse
-from supervisor_stack.cli.grammar import VERBS
+from supervisor_stack.cli.grammar import VERBS, Verb
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import InterruptError, emit_error, tell_error
-from supervisor_stack.errors import StackError
+from supervisor_stack.errors import RequestError, StackError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +42,13 @@ def _run(words: Sequence[str]) -> int:
         options = parse(words)
         verb = VERBS[options.verb]
         json, codes = options.json, verb.codes
+        if options.hosts:
+            hosts = _hosts(options, verb)
+            if len(hosts) > 1:
+                from supervisor_stack.cli.fleet import carry_out
+
+                return carry_out(hosts, options, words)
+            options.hosts = hosts
         return _load(verb.carry_out)(options)
     except KeyboardInterrupt:
         return InterruptError.exit_code
@@ -51,6 +58,20 @@ def _run(words: Sequence[str]) -> int:
         else:
             tell_error(error)
         return codes.get(type(error), error.exit_code)
+
+
+def _hosts(options: Options, verb: Verb) -> list[str]:
+    """The names of the hosts that are asked. Raises RequestError, and ConfigError for their file."""
+    from supervisor_stack.cli.hosts import known_hosts
+
+    if verb.is_local:
+        raise RequestError(
+            f"cannot {options.verb} at {', '.join(options.hosts)}: what it needs is only there",
+            (f"log in on the host, and use stackctl {options.verb} there",),
+        )
+    if options.config or options.socket:
+        raise RequestError("cannot understand the command line: --host, --socket and -c exclude each other")
+    return known_hosts(options.hosts)
 
 
 def _load(carry_out: str) -> Callable[[Options], int]:

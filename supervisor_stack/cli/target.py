@@ -20,6 +20,11 @@ def connect(options: Options, timeout: float = 5.0) -> StackClient:
 
     Raises ConfigError, and what StackClient raises.
     """
+    if options.hosts:
+        from supervisor_stack.cli.hosts import find_host
+
+        host = find_host(*options.hosts)
+        return StackClient(host.endpoint, timeout, host.keys)
     return StackClient(options.socket or _configured(options), timeout)
 
 

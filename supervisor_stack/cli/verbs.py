@@ -43,7 +43,7 @@ def status(options: Options) -> int:
     elif names:
         from supervisor_stack.cli.about import say_details
 
-        say_details(reply.services, options.no_color)
+        say_details(reply.services, options.no_color, with_logs=not options.hosts)
     else:
         from supervisor_stack.cli.report import say_table
 

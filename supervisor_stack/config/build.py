@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec import UNSET
 
+from supervisor_stack.config.access import read_grants, read_network
 from supervisor_stack.config.addresses import check_addresses
 from supervisor_stack.config.dependencies import check_dependencies
 from supervisor_stack.config.document import read_document
@@ -38,34 +40,33 @@ def build(path: str, environ: Mapping[str, str]) -> StackSpec:
     control = file.control.given() if file.control is not UNSET else {}
     places = resolve(path, stack, control, mistakes)
     site = Site(places, environ, mistakes)
-    _check_stack(stack, control, site)
+    _check_name(stack, site)
+    grants = read_grants(control.get("group", ""), control.get("roles"), site)
+    network = read_network(control.get("network"), site)
     names = _check_names(document.tree, mistakes)
     tables = file.services if file.services is not UNSET else {}
     services = [read_service(name, table, site) for name, table in tables.items()]
     check_dependencies(tables, names, mistakes)
     check_addresses([service for service in services if service], mistakes)
     mistakes.raise_if_any()
+    control_spec = msgspec.structs.replace(places.control, grants=grants, network=network)
     return StackSpec(
         name=stack.get("name") or Path(os.path.realpath(places.base_dir)).name or "stack",
         base_dir=places.base_dir,
         runtime_dir=places.runtime_dir,
         log_dir=places.log_dir,
-        control=places.control,
+        control=control_spec,
         parallel=stack.get("parallel", False),
         services=tuple(service for service in services if service),
         source=str(Path(path).absolute()),
     )
 
 
-def _check_stack(stack: Mapping[str, str], control: Mapping[str, str], site: Site) -> None:
-    name, group = stack.get("name", "-"), control.get("group")
+def _check_name(stack: Mapping[str, str], site: Site) -> None:
+    name = stack.get("name", "-")
     if not name or not name.isprintable():
         site.mistakes.add(
             ("stack", "name"), f"{toml(name)} cannot be printed on one line; write a short name"
-        )
-    if group is not None and site.group_id(group) is None:
-        site.mistakes.add(
-            ("control", "group"), f"there is no group {toml(group)}; create it, or name another"
         )
 
 

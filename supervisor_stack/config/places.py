@@ -20,9 +20,11 @@ from supervisor_stack.spec import ControlSpec
 
 DEFAULT_RUNTIME_DIR = "/run/stackd"
 DEFAULT_LOG_DIR = "/var/log/stackd"
+DEFAULT_KEYS = "keys"
 
 _STACK = {"base_dir": PathText, "runtime_dir": PathText}
 _CONTROL = {"socket": Endpoint}
+_NETWORK = {"keys": PathText}
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +48,23 @@ def locate(path: str, environ: Mapping[str, str]) -> ControlSpec:
     places = resolve(path, stack, control, mistakes)
     mistakes.raise_if_any()
     return places.control
+
+
+def keys_folder(path: str, environ: Mapping[str, str]) -> str:
+    """The folder of the keys of the stackd of this configuration file, also of one that is not there yet.
+
+    Raises ConfigError when the file does not tell.
+    """
+    if not Path(path).exists():
+        return str(Path(path).absolute().with_name(DEFAULT_KEYS))
+    document = read_document(path)
+    mistakes = Mistakes(document)
+    base_dir = _strings(document.tree, "stack", _STACK, environ, mistakes).get("base_dir", ".")
+    control = document.tree.get("control")
+    network = _strings(control if isinstance(control, dict) else {}, "network", _NETWORK, environ, mistakes)
+    mistakes.raise_if_any()
+    folder = absolute(base_dir, str(Path(path).absolute().parent))
+    return absolute(network.get("keys", DEFAULT_KEYS), folder)
 
 
 def resolve(path: str, stack: Mapping[str, str], control: Mapping[str, str], mistakes: Mistakes) -> Places:

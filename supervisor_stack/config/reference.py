@@ -22,7 +22,9 @@ from supervisor_stack.config.shape import noun
 from supervisor_stack.config.tables import (
     BackoffTable,
     LogTable,
+    NetworkTable,
     ProbeTable,
+    RolesTable,
     StartLimitTable,
     Table,
     WatchTable,
@@ -37,6 +39,8 @@ DOCUMENT_FILE = "docs/config.md"
 TABLES: dict[str, type[Table]] = {
     "stack": StackTable,
     "control": ControlTable,
+    "roles": RolesTable,
+    "network": NetworkTable,
     "service": ServiceTable,
     "probe": ProbeTable,
     "backoff": BackoffTable,

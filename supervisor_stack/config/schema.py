@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from supervisor_stack.config.names import MAX_NAME, NAME
 from supervisor_stack.config.places import DEFAULT_LOG_DIR, DEFAULT_RUNTIME_DIR
 from supervisor_stack.config.service_table import ServiceTable
-from supervisor_stack.config.tables import Table, key
+from supervisor_stack.config.tables import NetworkTable, RolesTable, Table, key
 from supervisor_stack.config.values import Endpoint, PathText
 
 
@@ -79,7 +79,7 @@ class StackTable(Table, frozen=True):
 
 
 class ControlTable(Table, frozen=True):
-    """`[control]`: where stackd listens for `stackctl`."""
+    """`[control]`: where stackd listens for `stackctl`, and who may do what."""
 
     socket: (
         Annotated[
@@ -97,8 +97,25 @@ class ControlTable(Table, frozen=True):
             str,
             Meta(min_length=1),
             key(
-                "The group whose members may use the socket. Default: only the user that stackd runs as may.",
+                "The group of the socket: its members may look (role `view`). Default: only root and the "
+                "user that stackd runs as may use it.",
                 example="stackd",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    roles: (
+        Annotated[
+            RolesTable,
+            key("Who on this machine may do what, see below.", example={"operate": ["alice", "@deploy"]}),
+        ]
+        | UnsetType
+    ) = UNSET
+    network: (
+        Annotated[
+            NetworkTable,
+            key(
+                "Where stackd listens to other machines, see below.", example={"listen": "tcp://0.0.0.0:7890"}
             ),
         ]
         | UnsetType

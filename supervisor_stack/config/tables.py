@@ -1,4 +1,5 @@
-"""The tables inside a service: probe, backoff, start_limit, log, watch. See schema.py.
+"""The tables inside others: of a service probe, backoff, start_limit, log, watch; of control roles, network.
+See schema.py.
 
 The defaults come from spec.py, which has the structures that these become.
 """
@@ -10,7 +11,8 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from supervisor_stack import spec
-from supervisor_stack.config.values import AddressText, Duration, PathText, Size, Timeout
+from supervisor_stack.config.places import DEFAULT_KEYS
+from supervisor_stack.config.values import AddressText, Duration, PathText, Size, TcpEndpoint, Timeout
 from supervisor_stack.kinds.alive import INTERVAL
 
 MANY = 2**31 - 1
@@ -265,6 +267,70 @@ class WatchTable(Table, frozen=True):
             Duration,
             key(
                 "Wait until the files were left alone for so long.", default=_WATCH.debounce, example="300ms"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+def _role(of_what: str, example: list[str]) -> Meta:
+    return key(f"{of_what} Users, and groups with an `@` before the name.", example=example)
+
+
+class RolesTable(Table, frozen=True):
+    """`[control.roles]`: who on this machine may do what."""
+
+    view: (
+        Annotated[
+            tuple[Annotated[str, Meta(min_length=1)], ...],
+            _role("Who may look: `status`, `events`, `wait`, `apply --plan`.", ["carol", "@www-data"]),
+        ]
+        | UnsetType
+    ) = UNSET
+    operate: (
+        Annotated[
+            tuple[Annotated[str, Meta(min_length=1)], ...],
+            _role(
+                "Who may besides `start`, `stop`, `restart`, `reload`, `signal` and `reset`.",
+                ["alice", "@deploy"],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    admin: (
+        Annotated[
+            tuple[Annotated[str, Meta(min_length=1)], ...],
+            _role("Who may do everything: `apply` and `shutdown` too.", ["bob"]),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class NetworkTable(Table, frozen=True):
+    """`[control.network]`: stackd listens to other machines, with keys only."""
+
+    listen: (
+        Annotated[
+            TcpEndpoint,
+            key("Endpoint for requests, with a numeric host. Has to be given.", example="tcp://0.0.0.0:7890"),
+        ]
+        | UnsetType
+    ) = UNSET
+    events: (
+        Annotated[
+            TcpEndpoint,
+            key("Endpoint for notices. Default: the next port.", example="tcp://0.0.0.0:7891"),
+        ]
+        | UnsetType
+    ) = UNSET
+    keys: (
+        Annotated[
+            PathText,
+            key(
+                "Folder of the keys, which `stackctl keygen` makes: `server.key_secret`, `clients/NAME.key` "
+                "and `roles.toml`.",
+                default=DEFAULT_KEYS,
+                example="/etc/stackd/keys",
             ),
         ]
         | UnsetType

@@ -19,6 +19,7 @@ from supervisor_stack.spec import Address
 
 MAX_DURATION = 365 * 24 * 3600.0
 MAX_SIZE = 2**63 - 1
+MAX_PORT = 65535
 # With the closing NUL sun_path has 108 bytes on Linux (unix(7)) and 104 on the BSDs and macOS: what keeps to
 # the smaller one can be reached by every client.
 MAX_SOCKET_PATH = 103
@@ -240,7 +241,10 @@ class Endpoint(str):
         if not isinstance(value, str):
             raise TypeError
         if value.startswith("tcp://"):
-            raise ValueError("tcp is not supported yet; write ipc:// and a path, or remove the key")
+            raise ValueError(
+                "the network takes keys, and has a table of its own; remove the key, and write "
+                f"[control.network] listen = {toml(value)}"
+            )
         if not value.startswith("ipc://") or value == "ipc://":
             path = "/run/stackd/control.sock" if "://" in value else value.removeprefix("unix:")
             raise ValueError(f"{toml(value)} is not an endpoint; write socket = {toml('ipc://' + path)}")
@@ -248,6 +252,24 @@ class Endpoint(str):
             raise ValueError(
                 "an abstract socket has no permissions, so anybody could connect; write a path after ipc://"
             )
+        return cls(value)
+
+
+class TcpEndpoint(str):
+    """Where to listen to the network, `tcp://HOST:PORT`."""
+
+    __slots__ = ()
+    noun: ClassVar[str] = "an endpoint"
+    schema: ClassVar[dict[str, Any]] = {"type": "string", "pattern": r"^tcp://.*:\d+$|\$\{"}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Raises ValueError for every other transport, and for a host that is a name."""
+        if not isinstance(value, str):
+            raise TypeError
+        if not value.startswith("tcp://"):
+            raise ValueError(f'{toml(value)} is not an endpoint; write "tcp://0.0.0.0:7890", say')
+        parse_address(value.removeprefix("tcp://"), "/")
         return cls(value)
 
 
@@ -280,8 +302,8 @@ def parse_address(text: str, base_dir: str) -> Address:
         example = f"127.0.0.1:{text}" if text.isascii() and text.isdigit() else "127.0.0.1:8000"
         raise ValueError(f'{toml(text)} is not an address; write "HOST:PORT", such as {toml(example)}')
     # Six digits at most: int() refuses thousands of them with an error of its own.
-    if len(port) > 6 or not 1 <= int(port) <= 65535:
-        raise ValueError(f"{port[:12]} is not a port; write a number from 1 to 65535")
+    if len(port) > 6 or not 1 <= int(port) <= MAX_PORT:
+        raise ValueError(f"{port[:12]} is not a port; write a number from 1 to {MAX_PORT}")
     if host.count(":") > 1 and not host.startswith("["):
         raise ValueError(f"{toml(text)} does not tell host from port; write {toml(f'[{host}]:{port}')}")
     if not re.fullmatch(_HOST, host):

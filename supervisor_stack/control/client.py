@@ -16,6 +16,7 @@ import msgspec
 import zmq
 
 from supervisor_stack.control.codec import decode_notice, decode_reply, encode_request, error_of
+from supervisor_stack.control.curve import GREETING, CurveKeys, greet, heard_at, require_keys, secure
 from supervisor_stack.control.messages import (
     EVENT_TOPIC,
     Accepted,
@@ -44,8 +45,9 @@ from supervisor_stack.control.messages import (
     StatusReply,
     Stop,
 )
+from supervisor_stack.control.purpose import purpose
 from supervisor_stack.control.reach import knock
-from supervisor_stack.errors import ProtocolVersionError, TimedOutError, UnreachableError
+from supervisor_stack.errors import ProtocolVersionError, StackError, TimedOutError, UnreachableError
 
 Question = Status | List | Events | Graph | Signal | Reset | Apply
 Operation = Start | Stop | Restart | Reload | Apply | Shutdown
@@ -67,11 +69,12 @@ _WITHOUT_LIMIT = 2**31 - 1
 class StackClient:
     """A connection to stackd. Not for use by several threads.
 
-    `timeout`: seconds for a quick request, and for the acceptance of a long one.
+    `timeout`: seconds for a quick request, and for the acceptance of a long one. `keys`: over the network.
     """
 
-    def __init__(self, endpoint: str, timeout: float = 5.0) -> None:
+    def __init__(self, endpoint: str, timeout: float = 5.0, keys: CurveKeys | None = None) -> None:
         """Connect. Raises UnreachableError, NotPermittedError, TimedOutError and RequestError."""
+        require_keys(endpoint, keys)
         knock(endpoint, timeout)
         self.endpoint = endpoint
         self._timeout = timeout
@@ -79,11 +82,19 @@ class StackClient:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
-        self._lost = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._keys = keys
+        secure(self._socket, keys)
+        greeting = GREETING if keys else 0
+        self._lost = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | greeting)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._lost, zmq.POLLIN)
         self._socket.connect(endpoint)
+        try:
+            greet(endpoint, keys, self._lost, timeout)
+        except StackError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Disconnect at once; whatever stackd is doing, it goes on doing."""
@@ -172,7 +183,8 @@ class StackClient:
         with self._context.socket(zmq.SUB) as feed:
             feed.linger = 0
             feed.subscribe(EVENT_TOPIC)
-            feed.connect(endpoint)
+            secure(feed, self._keys)
+            feed.connect(heard_at(self.endpoint, endpoint))
             for silence in chain((_SETTLING,), repeat(SILENCE)):
                 for notice in self.request(Events(since=since, limit=_WITHOUT_LIMIT)).notices:
                     yield notice
@@ -214,15 +226,6 @@ class StackClient:
         raise TimedOutError(
             f"cannot get an answer from {self.endpoint}: stackd did not answer within {self._timeout:g} s"
         )
-
-
-def purpose(message: Operation) -> str:
-    """What a request is for, as `start uwsgi`, to be said in a sentence."""
-    if isinstance(message, Shutdown):
-        return "shut down the stack"
-    if isinstance(message, Apply):
-        return "apply the configuration"
-    return f"{type(message).__name__.lower()} {', '.join(message.services) or 'all services'}"
 
 
 def _expect(kind: type[Expected], reply: AnyReply) -> Expected:

@@ -119,7 +119,10 @@ AnyRequest = (
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something happened to a service. `seq` grows by one each; `time` is RFC 3339, UTC."""
+    """Something happened to a service. `seq` grows by one each; `time` is RFC 3339, UTC.
+
+    `by`: who asked for it, where somebody did: a user, `key NAME`, a signal to stackd, or `stackd` itself.
+    """
 
     seq: int
     time: str
@@ -132,6 +135,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None = None
     reason: str = ""
     detail: tuple[str, ...] = ()
+    by: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):

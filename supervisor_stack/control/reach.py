@@ -13,6 +13,7 @@ from pathlib import Path
 from supervisor_stack.errors import NotPermittedError, RequestError, TimedOutError, UnreachableError
 
 SCHEME = "ipc://"
+TCP = "tcp://"
 
 
 def socket_path(endpoint: str) -> str:
@@ -24,12 +25,42 @@ def socket_path(endpoint: str) -> str:
     return path
 
 
+def address_of(endpoint: str) -> tuple[str, int]:
+    """Host and port of a tcp endpoint. Raises RequestError."""
+    host, _, port = endpoint.removeprefix(TCP).rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536:
+        raise RequestError(f"cannot reach stackd at {endpoint}: write {TCP}HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
 def knock(endpoint: str, timeout: float) -> None:
     """Return when somebody listens there.
 
     Raises UnreachableError, NotPermittedError, TimedOutError (stackd exists and accepts nobody for
     `timeout` seconds) and RequestError (not an endpoint).
     """
+    if endpoint.startswith(TCP):
+        _knock_at_port(endpoint, timeout)
+    else:
+        _knock_at_path(endpoint, timeout)
+
+
+def _knock_at_port(endpoint: str, timeout: float) -> None:
+    subject = f"cannot reach stackd at {endpoint}"
+    try:
+        socket.create_connection(address_of(endpoint), timeout).close()
+    except ConnectionRefusedError:
+        raise UnreachableError(f"{subject}: it is not running, or listens elsewhere") from None
+    except TimeoutError:
+        raise TimedOutError(
+            f"{subject}: no answer within {timeout:g} s",
+            ("the machine is down, or a firewall is in between",),
+        ) from None
+    except OSError as error:
+        raise UnreachableError(f"{subject}: {error.strerror or error}") from None
+
+
+def _knock_at_path(endpoint: str, timeout: float) -> None:
     path = socket_path(endpoint)
     subject = f"cannot reach stackd at {endpoint}"
     with socket.socket(socket.AF_UNIX) as probe:
@@ -56,7 +87,10 @@ def _who_may(path: str) -> tuple[str, ...]:
     except OSError:
         return (f"{me}, who may not look into {Path(path).parent}",)
     owner, group, mode = _user(found.st_uid), _group(found.st_gid), found.st_mode & 0o7777
-    return (f"{path} belongs to user {owner} and group {group}, mode {mode:04o}", me)
+    return (
+        f"{path} belongs to user {owner} and group {group}, mode {mode:04o}",
+        f"{me}; the configuration of stackd lets others in by control.group and [control.roles]",
+    )
 
 
 def _user(uid: int) -> str:

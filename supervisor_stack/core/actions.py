@@ -148,7 +148,7 @@ class WatchFiles(Action, frozen=True):
 
 
 class Publish(Action, frozen=True):
-    """Tell subscribers about a change of state. `at` is the monotonic time of the change."""
+    """Tell subscribers about a change. `at` is its monotonic time, `by` who asked for it, if somebody did."""
 
     event: str
     state: str
@@ -159,6 +159,7 @@ class Publish(Action, frozen=True):
     at: float
     reason: str = ""
     detail: tuple[str, ...] = ()
+    by: str = ""
 
 
 class TellAwaited(Action, frozen=True):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from supervisor_stack.core.shorthand import in_short, shortened
-from supervisor_stack.spec import Address, ControlSpec, ServiceSpec, StackSpec
+from supervisor_stack.spec import Address, ControlSpec, Role, ServiceSpec, StackSpec
 
 
 class When(Enum):
@@ -142,11 +142,31 @@ def of_stackd(old: StackSpec, new: StackSpec) -> tuple[Difference, ...]:
     for field in ("name", "base_dir", "log_dir", "parallel"):
         when = When.AT_ONCE if field == "base_dir" else When.NEXT_STACKD
         found += _compare(f"stack.{field}", getattr(old, field), getattr(new, field), when)
-    for field in ControlSpec.__struct_fields__:
-        if field != "events":  # beside the socket for requests
-            before, after = getattr(old.control, field), getattr(new.control, field)
-            found += _compare(f"control.{field}", before, after, When.NEXT_STACKD)
+    found += _of_control(old.control, new.control)
     return tuple(found)
+
+
+def _of_control(old: ControlSpec, new: ControlSpec) -> Iterator[Difference]:
+    """Where stackd listens waits for the next one; who may do what does not."""
+    yield from _compare("control.socket", old.socket, new.socket, When.NEXT_STACKD)
+    yield from _compare("control.group", old.group, new.group, When.AT_ONCE)
+    for role in get_args(Role):
+        # That the members of the group may look is not written there.
+        named = [
+            tuple(
+                each.name
+                for each in spec.grants
+                if each.role == role and (each.role, each.name) != ("view", f"@{spec.group}")
+            )
+            for spec in (old, new)
+        ]
+        yield from _compare(f"control.roles.{role}", named[0], named[1], When.AT_ONCE)
+    for field in ("listen", "events", "keys"):
+        values = [getattr(spec.network, field, "") for spec in (old, new)]
+        yield from _compare(f"control.network.{field}", values[0], values[1], When.NEXT_STACKD)
+    clients = [spec.network.clients if spec.network else () for spec in (old, new)]
+    known = [tuple(f"{key.name} ({key.role}, {key.public[:6]}…)" for key in keys) for keys in clients]
+    yield from _compare("control.network.clients", known[0], known[1], When.AT_ONCE)
 
 
 def of_whole(spec: ServiceSpec, *, comes: bool) -> Difference:

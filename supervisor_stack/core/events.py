@@ -26,25 +26,31 @@ class RunEvent(Event, frozen=True, kw_only=True):
 # What people and files ask for.
 
 
-class StartRequested(Event, frozen=True):
+class Asked(Event, frozen=True, kw_only=True):
+    """Somebody wants something. `by`: who, in words for people; empty where nobody knows."""
+
+    by: str = ""
+
+
+class StartRequested(Asked, frozen=True):
     """Somebody wants the service to run; also makes a failed one try again."""
 
 
-class StopRequested(Event, frozen=True):
+class StopRequested(Asked, frozen=True):
     """Somebody wants the service to be stopped."""
 
 
-class RestartRequested(Event, frozen=True, kw_only=True):
+class RestartRequested(Asked, frozen=True, kw_only=True):
     """Somebody wants a new run of the service; `hard`: the present one is to end before it begins."""
 
     hard: bool = False
 
 
-class ReloadRequested(Event, frozen=True):
+class ReloadRequested(Asked, frozen=True):
     """The service is to take up its changed configuration."""
 
 
-class ResetRequested(Event, frozen=True):
+class ResetRequested(Asked, frozen=True):
     """Forget failures, counters and rejected changes."""
 
 
@@ -204,10 +210,11 @@ class ReloadFailed(RunEvent, frozen=True):
     ready: bool = True
 
 
-class FilesChanged(Event, frozen=True):
-    """Watched files changed and came to rest."""
+class FilesChanged(Asked, frozen=True, kw_only=True):
+    """Watched files changed and came to rest. It is stackd that looks after them."""
 
     paths: tuple[str, ...]
+    by: str = "stackd"
 
 
 class HoldFailed(Event, frozen=True, kw_only=True):

@@ -8,8 +8,9 @@ from supervisor_stack.core.state import Service, State
 
 
 def publish(before: Service, after: Service, event: ev.Event, now: float) -> list[do.Action]:
-    """News for subscribers: what a person would call a change."""
-    if _seen(before) == _seen(after):
+    """News for subscribers: what a person would call a change, and what a person asked for."""
+    by = event.by if isinstance(event, ev.Asked) else ""
+    if _seen(before) == _seen(after) and not (by and after != before):
         goes_on = (before.reason, before.deadline) == (after.reason, after.deadline)
         return [] if goes_on else [do.TellAwaited(service=after.name)]
     verdict = before.state is State.RELOADING and after.state is State.RUNNING
@@ -28,6 +29,7 @@ def publish(before: Service, after: Service, event: ev.Event, now: float) -> lis
             at=now,
             reason=_reason(event) or rejected or after.reason,
             detail=() if detail == told else detail,
+            by=by,
         )
     ]
 

@@ -70,14 +70,15 @@ class Stack:
 
     # What is asked of the stack.
 
-    def start(self, op: int, names: Iterable[str], now: float) -> Undertaking:
+    def start(self, op: int, names: Iterable[str], now: float, by: str = "") -> Undertaking:
         """Start services and what they need. Raises UnknownServiceError and RefusedError."""
         named = self.known(names)
         self._refuse_while_shutting_down("start", named)
         pulled = self.graph.with_needs(named)
-        return self._operate(op, "start", named, [ev.StartRequested(service=name) for name in pulled], now)
+        requests = [ev.StartRequested(service=name, by=by) for name in pulled]
+        return self._operate(op, "start", named, requests, now)
 
-    def stop(self, op: int, names: Iterable[str], cascade: bool, now: float) -> Undertaking:
+    def stop(self, op: int, names: Iterable[str], cascade: bool, now: float, by: str = "") -> Undertaking:
         """Stop services; with `cascade` first those who need them.
 
         Raises UnknownServiceError, and RefusedError when others need them and it is no cascade.
@@ -91,10 +92,12 @@ class Stack:
                 (f"nothing was stopped; with --cascade {', '.join(others)} would be stopped first",),
             )
         going = affected if cascade else named
-        return self._operate(op, "stop", going, [ev.StopRequested(service=name) for name in going], now)
+        return self._operate(
+            op, "stop", going, [ev.StopRequested(service=name, by=by) for name in going], now
+        )
 
     def restart(
-        self, op: int, names: Iterable[str], cascade: bool, now: float, hard: bool = False
+        self, op: int, names: Iterable[str], cascade: bool, now: float, hard: bool = False, by: str = ""
     ) -> Undertaking:
         """A new run of services; with `cascade` also of those who need them and are in use.
 
@@ -107,11 +110,11 @@ class Stack:
             affected = self.graph.with_dependents(named)
             going = [name for name in affected if name in named or not self._is_out_of_use(name)]
         needs = [name for name in self.graph.with_needs(going) if name not in going]
-        requests: list[ev.Event] = [ev.StartRequested(service=name) for name in needs]
-        requests += [ev.RestartRequested(service=name, hard=hard) for name in going]
+        requests: list[ev.Event] = [ev.StartRequested(service=name, by=by) for name in needs]
+        requests += [ev.RestartRequested(service=name, hard=hard, by=by) for name in going]
         return self._operate(op, "restart", going, requests, now)
 
-    def reload(self, op: int, names: Iterable[str], now: float) -> Undertaking:
+    def reload(self, op: int, names: Iterable[str], now: float, by: str = "") -> Undertaking:
         """Have services take up their changed configuration.
 
         Raises UnknownServiceError, and RefusedError for what cannot reload or does not run.
@@ -126,12 +129,12 @@ class Stack:
             if service.state not in (State.RUNNING, State.RELOADING) or service.is_leaving:
                 detail = (f"{name} is {service.state}" + (f": {service.reason}" if service.reason else ""),)
                 raise RefusedError(f"cannot reload {name}: it is not running", detail)
-        requests = [ev.ReloadRequested(service=name) for name in named]
+        requests = [ev.ReloadRequested(service=name, by=by) for name in named]
         return self._operate(op, "reload", named, requests, now)
 
-    def reset(self, names: Iterable[str], now: float) -> list[do.Action]:
+    def reset(self, names: Iterable[str], now: float, by: str = "") -> list[do.Action]:
         """Forget the failures of services. Raises UnknownServiceError."""
-        self._facts.extend(ev.ResetRequested(service=name) for name in self.known(names))
+        self._facts.extend(ev.ResetRequested(service=name, by=by) for name in self.known(names))
         return self._drain(now)
 
     def signal(self, name: str, signal: str) -> list[do.Action]:
@@ -141,12 +144,12 @@ class Stack:
             raise RefusedError(f"cannot signal {name}: it is not running", (f"{name} is {service.state}",))
         return [do.Signal(service=name, run=service.run, name=signal)]
 
-    def shut_down(self, op: int, now: float) -> Undertaking:
+    def shut_down(self, op: int, now: float, by: str = "") -> Undertaking:
         """Stop everything in order; nothing starts any more."""
         self.is_shutting_down = True
         everything = sorted(self.services)
         return self._operate(
-            op, "stop", everything, [ev.StopRequested(service=name) for name in everything], now
+            op, "stop", everything, [ev.StopRequested(service=name, by=by) for name in everything], now
         )
 
     def recall(self, records: Iterable[Service]) -> None:
@@ -168,6 +171,7 @@ class Stack:
         now: float,
         found: Iterable[ev.Event] = (),
         start: Iterable[str] = (),
+        by: str = "",
     ) -> tuple[Plan, Undertaking]:
         """Become the stack of these specifications, touching only what differs.
 
@@ -184,10 +188,10 @@ class Stack:
         restarts = {change.service: change.hard for change in plan.changes if change.effect == "restart"}
         # What is on its way out, and has come back otherwise.
         restarts |= {name: True for name in starts if self.services[name].runs_as}
-        requests += [ev.StopRequested(service=name) for name in plan.with_effect("stop")]
+        requests += [ev.StopRequested(service=name, by=by) for name in plan.with_effect("stop")]
         needed = self.graph.with_needs((*starts, *restarts))
-        requests += [ev.StartRequested(service=name) for name in needed if name not in restarts]
-        requests += [ev.RestartRequested(service=name, hard=hard) for name, hard in restarts.items()]
+        requests += [ev.StartRequested(service=name, by=by) for name in needed if name not in restarts]
+        requests += [ev.RestartRequested(service=name, hard=hard, by=by) for name, hard in restarts.items()]
         self._lookers.update(self.services)
         waits: dict[str, Verb] = dict.fromkeys(starts, "start")
         waits |= {change.service: change.effect for change in plan.changes if change.effect != "none"}

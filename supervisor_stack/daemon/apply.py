@@ -18,6 +18,7 @@ from supervisor_stack.config import complaint, load
 from supervisor_stack.control import plans
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import plan as core
+from supervisor_stack.daemon.access import taken_up
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.herald import Herald
 from supervisor_stack.errors import StackError
@@ -30,13 +31,14 @@ LOGGED = 50
 
 
 class Asked(NamedTuple):
-    """Somebody asks what differs, and unless `only_plan` that it be applied.
+    """Somebody (`by`) asks what differs, and unless `only_plan` that it be applied.
 
     One of these is called, once: `refuse` with the reason why nothing was changed; `show` with the plan, when
     that was all; `begin` with the operation that it has become, the services that it is about, and the plan.
     After `begin`, and when all that follows was ordered, `ordered` is called with the operation.
     """
 
+    by: str
     only_plan: bool
     refuse: Callable[[StackError], None]
     show: Callable[[plans.Plan], None]
@@ -48,7 +50,7 @@ def _no_one(*_answer: object) -> None:
     """A signal is not answered. What came of it is in the log."""
 
 
-BY_SIGNAL = Asked(only_plan=False, refuse=_no_one, show=_no_one, begin=_no_one, ordered=_no_one)
+BY_SIGNAL = Asked("SIGHUP", only_plan=False, refuse=_no_one, show=_no_one, begin=_no_one, ordered=_no_one)
 
 
 class Applier:
@@ -127,14 +129,15 @@ class Applier:
         op = self._next_operation()
 
         def ask(now: float) -> list[do.Action]:
-            plan, begun = self._engine.stack.apply(op, new.services, now)
+            plan, begun = self._engine.stack.apply(op, new.services, now, by=asked.by)
             told = self._told(plan, new)
             _log(told)
             asked.begin(op, begun.services, told)
             return begun.actions
 
         self._engine.request(ask)
-        self._spec = msgspec.structs.replace(self._spec, services=new.services)
+        control = taken_up(self._spec.control, new.control)
+        self._spec = msgspec.structs.replace(self._spec, services=new.services, control=control)
         self._applied(self._spec)
         asked.ordered(op)
 

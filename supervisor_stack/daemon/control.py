@@ -1,57 +1,76 @@
-"""The two sockets of the control plane: one for requests, one for news."""
+"""The control plane: the door to this machine, and the one to the network where it is wanted."""
 
 from __future__ import annotations
 
 import asyncio
-import grp
-import os
-from collections.abc import Callable
+import logging
 
-import zmq
-
-from supervisor_stack.daemon.sockets import Router, bind
+from supervisor_stack.daemon.access import Access
+from supervisor_stack.daemon.doors import Deliver, LocalDoor, NetworkDoor
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import ControlSpec
 
+log = logging.getLogger(__name__)
+
+AGAIN = 5.0
+"""Seconds until it is tried again to listen to the network, which may come up after stackd."""
+
 
 class Control:
-    """Listens as the specification says; `received` takes each request. Raises SpawnError."""
+    """Listens as the specification says; `deliver` takes each request. Raises SpawnError.
+
+    That the network cannot be listened to is told and tried again: whoever is on this machine can do all.
+    """
 
     def __init__(
-        self,
-        spec: ControlSpec,
-        loop: asyncio.AbstractEventLoop,
-        received: Callable[[bytes, list[bytes]], None],
+        self, spec: ControlSpec, access: Access, loop: asyncio.AbstractEventLoop, deliver: Deliver
     ) -> None:
-        self._group = spec.group
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._spec = spec
+        self._access = access
+        self._loop = loop
+        self._deliver = deliver
+        self._local = LocalDoor(spec, access, loop, deliver)
+        self._network: NetworkDoor | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._told = ""
+        self._open_network()
+
+    def _open_network(self) -> None:
+        if self._spec.network is None:
+            return
         try:
-            self._events = self._bind(zmq.PUB, spec.events)
-            self._router = Router(self._bind(zmq.ROUTER, spec.socket), loop, received)
-        except SpawnError:
-            self._context.destroy(linger=0)
-            raise
+            self._network = NetworkDoor(self._spec.network, self._access, self._loop, self._deliver)
+        except SpawnError as error:
+            if error.message != self._told:
+                self._told = error.message
+                log.error("%s; stackd goes on without, and tries again", error.message)
+            self._alarm = self._loop.call_later(AGAIN, self._open_network)
+        else:
+            log.info(
+                "listening on %s for %d keys", self._spec.network.listen, len(self._spec.network.clients)
+            )
 
-    def _bind(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
-        socket = bind(self._context, kind, endpoint, 0o660 if self._group else 0o600)
-        if self._group:
-            try:
-                os.chown(endpoint.removeprefix("ipc://"), -1, grp.getgrnam(self._group).gr_gid)
-            except (KeyError, OSError) as error:
-                socket.close()
-                raise SpawnError(f"cannot give {endpoint} to the group {self._group}: {error}") from error
-        return socket
-
-    def reply(self, identity: bytes, frames: list[bytes]) -> None:
-        """To one client."""
-        self._router.send(identity, frames)
+    def become(self, spec: ControlSpec) -> None:
+        """Others may do other things from now on. Where it listens stays as it is."""
+        self._spec = spec
+        self._access.become(spec)
+        try:
+            self._local.become(spec)
+            if self._network:
+                self._network.dismiss_subscribers()
+        except SpawnError as error:
+            log.error("%s; who is connected to hear of events stays so", error.message)
 
     def send_notice(self, frames: list[bytes]) -> None:
-        """To all subscribers; one that does not read loses it, and sees the gap in the numbers."""
-        self._events.send_multipart(frames, zmq.NOBLOCK)
+        """To all subscribers."""
+        self._local.send_notice(frames)
+        if self._network:
+            self._network.send_notice(frames)
 
     def close(self) -> None:
         """Stop listening; what was sent goes out within the linger time."""
-        self._router.close()
-        self._events.close()
-        self._context.term()
+        if self._alarm:
+            self._alarm.cancel()
+        self._local.close()
+        if self._network:
+            self._network.close()

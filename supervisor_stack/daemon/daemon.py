@@ -15,6 +15,7 @@ from supervisor_stack.control.reach import socket_path
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.daemon import limits
+from supervisor_stack.daemon.access import Access
 from supervisor_stack.daemon.adoption import adopt
 from supervisor_stack.daemon.apply import BY_SIGNAL, Applier, Asked
 from supervisor_stack.daemon.archive import Archive
@@ -118,7 +119,8 @@ class Daemon:
         )
         graph = GraphReader(spec.name, stack)
         refusal = self._performer.answers.refusal
-        self._server = Server(self._engine, self, spec.control.events, self._status, graph, wall, refusal)
+        self._server = Server(self._engine, self, self._status, graph, wall, refusal)
+        self._access = Access(spec.control, spec.source)
         self._herald = Herald(systemd, stack, loop, warning)
         self._replacement = Replacement(self._processes, self._store, systemd, environ, self._nofile)
         self._replacing: asyncio.Task[None] | None = None
@@ -179,7 +181,9 @@ class Daemon:
         # A stop that was cut short: whoever starts stackd after that wants everything.
         cut_short = any(each.shutting_down for each in saved)
         again = [service.name for service in services if service.autostart and cut_short]
-        self._engine.request(lambda now: stack.apply(op, services, now, found.facts, again)[1].actions)
+        self._engine.request(
+            lambda now: stack.apply(op, services, now, found.facts, again, "stackd")[1].actions
+        )
         self._took_over = bool(found.records)
 
     def _open_control(self) -> SpawnError | None:
@@ -190,14 +194,14 @@ class Daemon:
         from supervisor_stack.daemon.control import Control
 
         try:
-            self._control = Control(self._spec.control, self._loop, self._server.receive)
+            self._control = Control(self._spec.control, self._access, self._loop, self._server.receive)
         except SpawnError as error:
             if self._took_over:
                 log.error("%s; all services go on, and it is tried again", error.message)
                 self._loop.call_later(LISTEN_AGAIN, self._listen_after_all)
                 return None
             log.error("%s; what nobody can talk to is of no use: stopping all services", error.message)
-            self._engine.request(lambda now: self._engine.stack.shut_down(0, now).actions)
+            self._engine.request(lambda now: self._engine.stack.shut_down(0, now, "stackd").actions)
             return error
         self._took_over = True  # from now on this is a stack that runs
         return None
@@ -247,10 +251,12 @@ class Daemon:
             return
         log.info("%s: stopping all services in order", number.name)
         op = self._server.next_operation()
-        self._engine.request(lambda now: self._engine.stack.shut_down(op, now).actions)
+        self._engine.request(lambda now: self._engine.stack.shut_down(op, now, number.name).actions)
         self._herald.tell()
 
     def _applied(self, spec: StackSpec) -> None:
+        if spec.control != self._spec.control and self._control:
+            self._control.become(spec.control)
         self._spec = spec
         self._last_good.keep(spec)
         self._herald.warning = ""
@@ -323,11 +329,6 @@ class Daemon:
     def apply(self, asked: Asked) -> None:
         """The configuration is to be read again."""
         self._applier.ask(asked)
-
-    def reply(self, identity: bytes, frames: list[bytes]) -> None:
-        """To one client."""
-        if self._control:
-            self._control.reply(identity, frames)
 
     def send_notice(self, frames: list[bytes]) -> None:
         """To all subscribers, once there can be any."""

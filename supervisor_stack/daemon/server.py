@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -21,10 +21,15 @@ from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import NEVER
 from supervisor_stack.daemon.apply import Asked
+from supervisor_stack.daemon.audit import Audit
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.signals import number
 from supervisor_stack.daemon.status import StatusReader
 from supervisor_stack.errors import RefusedError, RequestError, StackError
+
+if TYPE_CHECKING:
+    # With it comes ZeroMQ, which the services do not wait for.
+    from supervisor_stack.daemon.doors import Client
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +37,7 @@ REMEMBERED_NOTICES = 1000
 
 
 class Outlet(Protocol):
-    """Where frames leave."""
-
-    def reply(self, identity: bytes, frames: list[bytes]) -> None:
-        """To one client."""
+    """Where notices leave."""
 
     def send_notice(self, frames: list[bytes]) -> None:
         """To all subscribers."""
@@ -51,7 +53,7 @@ class Operation(msgspec.Struct):
     """A long request under way: who waits for it, and what came of it so far. `untold`: the services of
     which nothing was told yet."""
 
-    identity: bytes
+    client: Client
     request_id: str
     services: tuple[str, ...]
     untold: set[str]
@@ -69,7 +71,6 @@ class Server:
         self,
         engine: Engine,
         outlet: Outlet,
-        events_endpoint: str,
         status: StatusReader,
         graph: Callable[[messages.Graph, int], messages.GraphReply],
         wall: Callable[[float], str],
@@ -77,7 +78,6 @@ class Server:
     ) -> None:
         self._engine = engine
         self._outlet = outlet
-        self._events_endpoint = events_endpoint
         self._status = status
         self._graph = graph
         self._wall = wall
@@ -87,6 +87,7 @@ class Server:
         self._waiting: dict[str, set[int]] = {}
         self._notices: deque[messages.Notice] = deque(maxlen=REMEMBERED_NOTICES)
         self._seq = 0
+        self._audit = Audit(engine.now)
 
     @property
     def _stack(self) -> Stack:
@@ -98,65 +99,70 @@ class Server:
 
     # Requests.
 
-    def receive(self, identity: bytes, frames: list[bytes]) -> None:
+    def receive(self, client: Client, frames: list[bytes]) -> None:
         """Answer one message of a client, whatever is in it."""
         try:
             request = codec.decode_request(frames)
         except RequestError as error:
-            self._reply(identity, codec.failure(error, codec.request_id(frames)))
+            _reply(client, codec.failure(error, codec.request_id(frames)))
             return
         try:
-            self._serve(identity, request)
+            client.caller.require(request)
+            self._serve(client, request)
         except StackError as error:
-            self._reply(identity, codec.failure(error, request.id))
+            self._audit.refuse(client.caller, request, error)
+            _reply(client, codec.failure(error, request.id))
         except Exception:
             log.exception("cannot serve %s: internal error", request)
             problem = StackError(
                 "cannot serve the request: internal error", ("stackd's log has the details",)
             )
-            self._reply(identity, codec.failure(problem, request.id))
+            _reply(client, codec.failure(problem, request.id))
 
-    def _serve(self, identity: bytes, request: messages.AnyRequest) -> None:
+    def _serve(self, client: Client, request: messages.AnyRequest) -> None:
         stack = self._stack
         require_known(_named(request), stack.services)
         match request:
             case messages.Status():
-                self._status.prepare(request, lambda: self._tell_status(identity, request))
+                self._status.prepare(request, lambda: self._tell_status(client, request))
             case messages.Graph():
-                self._reply(identity, self._graph(request, self._seq))
+                _reply(client, self._graph(request, self._seq))
             case messages.List():
-                self._reply(identity, messages.ListReply(id=request.id, services=tuple(stack.services)))
+                _reply(client, messages.ListReply(id=request.id, services=tuple(stack.services)))
             case messages.Events():
                 known = [notice for notice in self._notices if notice.seq > request.since]
                 notices = tuple(known[-request.limit :]) if request.limit > 0 else ()
                 reply = messages.EventsReply(
-                    id=request.id, notices=notices, events=self._events_endpoint, seq=self._seq
+                    id=request.id, notices=notices, events=client.events, seq=self._seq
                 )
-                self._reply(identity, reply)
+                _reply(client, reply)
             case messages.Signal():
                 number(request.signal)
                 self._engine.request(lambda _: stack.signal(request.service, request.signal))
-                self._reply(identity, messages.Done(id=request.id))
+                self._audit.accept(client.caller, request, "done")
+                _reply(client, messages.Done(id=request.id))
             case messages.Reset():
-                self._engine.request(lambda now: stack.reset(request.services, now))
-                self._reply(identity, messages.Done(id=request.id))
+                self._engine.request(lambda now: stack.reset(request.services, now, client.caller.name))
+                self._audit.accept(client.caller, request, "done")
+                _reply(client, messages.Done(id=request.id))
             case messages.Apply():
-                self._apply(identity, request)
+                self._apply(client, request)
             case messages.Shutdown(keep_services=True):
                 if stack.is_shutting_down:
                     raise RefusedError("cannot leave the services running: they are being stopped already")
                 op = self.next_operation()
-                self._reply(identity, messages.Accepted(id=request.id, op=op, services=()))
-                self._reply(identity, messages.Finished(id=request.id, op=op, ok=True, outcomes=()))
+                self._audit.accept(client.caller, request, f"operation {op}")
+                _reply(client, messages.Accepted(id=request.id, op=op, services=()))
+                _reply(client, messages.Finished(id=request.id, op=op, ok=True, outcomes=()))
                 self._outlet.leave()
             case _:
-                self._operate(identity, request)
+                self._operate(client, request)
 
-    def _tell_status(self, identity: bytes, request: messages.Status) -> None:
+    def _tell_status(self, client: Client, request: messages.Status) -> None:
         try:
-            self._reply(identity, self._status(request, self._seq))
+            _reply(client, self._status(request, self._seq, client.events))
         except StackError as error:  # a service was removed since
-            self._reply(identity, codec.failure(error, request.id))
+            _reply(client, codec.failure(error, request.id))
 
     def leave(self) -> None:
         """Tell those who wait that nobody here will see how it ends."""
@@ -165,25 +171,26 @@ class Server:
             ("the next stackd goes on with what was begun; see `stackctl status`",),
         )
         for operation in self._operations.values():
-            self._reply(operation.identity, codec.failure(problem, operation.request_id))
+            _reply(operation.client, codec.failure(problem, operation.request_id))
 
-    def _operate(self, identity: bytes, request: messages.AnyRequest) -> None:
+    def _operate(self, client: Client, request: messages.AnyRequest) -> None:
         stack = self._stack
-        op = self.next_operation()
+        op, by = self.next_operation(), client.caller.name
 
         def ask(now: float) -> list[do.Action]:
             match request:
                 case messages.Start():
-                    begun = stack.start(op, request.services, now)
+                    begun = stack.start(op, request.services, now, by)
                 case messages.Stop():
-                    begun = stack.stop(op, request.services, request.cascade, now)
+                    begun = stack.stop(op, request.services, request.cascade, now, by)
                 case messages.Restart():
-                    begun = stack.restart(op, request.services, request.cascade, now, request.hard)
+                    begun = stack.restart(op, request.services, request.cascade, now, request.hard, by)
                 case messages.Reload():
-                    begun = stack.reload(op, request.services, now)
+                    begun = stack.reload(op, request.services, now, by)
                 case _:
-                    begun = stack.shut_down(op, now)
-            self._open(op, Operation(identity, request.id, begun.services, set(begun.services)))
+                    begun = stack.shut_down(op, now, by)
+            self._audit.accept(client.caller, request, f"operation {op}")
+            self._open(op, Operation(client, request.id, begun.services, set(begun.services)))
             return begun.actions
 
         self._engine.request(ask)
@@ -192,27 +199,27 @@ class Server:
             for name in sorted(operation.untold):
                 self._tell(op, self._progress(op, name, stack.services[name].state))
 
-    def _apply(self, identity: bytes, request: messages.Apply) -> None:
+    def _apply(self, client: Client, request: messages.Apply) -> None:
         def refuse(error: StackError) -> None:
-            self._reply(identity, codec.failure(error, request.id))
+            self._audit.refuse(client.caller, request, error)
+            _reply(client, codec.failure(error, request.id))
 
         def show(plan: Plan) -> None:
-            self._reply(identity, messages.PlanReply(id=request.id, plan=plan))
+            _reply(client, messages.PlanReply(id=request.id, plan=plan))
 
         def begin(op: int, services: tuple[str, ...], plan: Plan) -> None:
-            self._open(op, Operation(identity, request.id, services, set(services)), plan)
+            self._audit.accept(client.caller, request, f"operation {op}")
+            self._open(op, Operation(client, request.id, services, set(services)), plan)
 
-        self._outlet.apply(Asked(request.plan, refuse, show, begin, self._conclude))
+        asked = Asked(client.caller.name, request.plan, refuse, show, begin, self._conclude)
+        self._outlet.apply(asked)
 
     def _open(self, op: int, operation: Operation, plan: Plan | None = None) -> None:
         self._operations[op] = operation
         for service in operation.services:
             self._waiting.setdefault(service, set()).add(op)
         accepted = messages.Accepted(id=operation.request_id, op=op, services=operation.services, plan=plan)
-        self._reply(operation.identity, accepted)
-
-    def _reply(self, identity: bytes, reply: messages.Reply) -> None:
-        self._outlet.reply(identity, codec.encode_reply(reply))
+        _reply(operation.client, accepted)
 
     # News.
 
@@ -231,6 +238,7 @@ class Server:
             pid=change.pid,
             reason=change.reason,
             detail=change.detail,
+            by=change.by,
         )
         self._notices.append(notice)
         self._outlet.send_notice(codec.encode_notice(notice))
@@ -263,7 +271,7 @@ class Server:
     def _tell(self, op: int, progress: messages.Progress) -> None:
         operation = self._operations[op]
         operation.untold.discard(progress.service)
-        self._reply(operation.identity, msgspec.structs.replace(progress, id=operation.request_id))
+        _reply(operation.client, msgspec.structs.replace(progress, id=operation.request_id))
 
     def finish(self, end: do.Finish) -> None:
         """An operation ended for one of its services; when it did for all, the client is told."""
@@ -286,7 +294,7 @@ class Server:
             outcomes = tuple(operation.outcomes[name] for name in operation.services)
             ok = not any(outcome.error for outcome in outcomes)
             finished = messages.Finished(id=operation.request_id, op=op, ok=ok, outcomes=outcomes)
-            self._reply(operation.identity, finished)
+            _reply(operation.client, finished)
 
     def _outcome(self, end: do.Finish) -> parts.Outcome:
         service = self._stack.services.get(end.service)
@@ -299,6 +307,10 @@ class Server:
             probe="" if answer in end.error else answer,
             next_retry=None if end.retry == NEVER else self._wall(end.retry),
         )
+
+
+def _reply(client: Client, reply: messages.Reply) -> None:
+    client.reply(codec.encode_reply(reply))
 
 
 def _named(request: messages.AnyRequest) -> tuple[str, ...]:
@@ -329,6 +341,7 @@ def _describe(notice: messages.Notice) -> str:
     else:
         move = f"{notice.previous} -> {notice.state}"
     who = f" (pid {notice.pid}, run {notice.run})" if notice.pid else ""
+    by = f", by {notice.by}" if notice.by else ""
     why = f": {notice.reason}" if notice.reason else ""
     evidence = "".join(f"\n  {line}" for line in notice.detail)
-    return f"{notice.service}: {move}{who}{why}{evidence}"
+    return f"{notice.service}: {move}{who}{by}{why}{evidence}"

@@ -8,16 +8,16 @@ ZMQ_FD), or a request may lie there until the next one comes.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Sequence
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
 
 import zmq
 
 from supervisor_stack.control.messages import MAX_REQUEST
 from supervisor_stack.errors import SpawnError
 
-BACKLOG = 1024
-"""Clients that connect at the same instant; the kernel caps it at net.core.somaxconn."""
+log = logging.getLogger(__name__)
 
 TURN = 0.001
 """Seconds of answering requests before timers and processes get their turn. What follows a crash takes
@@ -26,78 +26,103 @@ several turns of the loop, and each may have to wait so long."""
 QUEUED_REPLIES = 1000
 """Messages that wait for one client that does not read; what comes on top is dropped."""
 
+Received = Callable[[zmq.Frame, list[bytes]], None]
+"""Takes the identity of a client, which also tells who that is, and the frames that he sent."""
 
-def bind(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoint: str, mode: int) -> zmq.Socket[bytes]:
-    """A socket bound to an ipc endpoint with this file mode. Raises SpawnError.
 
-    libzmq removes and takes over a path that somebody else listens on: hold the lock file first.
-    """
+def serve(
+    context: zmq.Context[zmq.Socket[bytes]],
+    kind: int,
+    endpoint: str,
+    listening: socket.socket,
+    options: Mapping[int, int | bytes],
+) -> zmq.Socket[bytes]:
+    """A ZeroMQ socket for those who come to a listening socket. Raises SpawnError."""
     try:
-        socket = context.socket(kind)
-    except zmq.ZMQError as error:  # no descriptors left
+        lent = listening.dup()
+        served = context.socket(kind)
+    except (zmq.ZMQError, OSError) as error:  # no descriptors left
         raise SpawnError(f"cannot listen on {endpoint}: {error.strerror}") from error
-    socket.setsockopt(zmq.LINGER, 200)
-    socket.setsockopt(zmq.BACKLOG, BACKLOG)
-    socket.setsockopt(zmq.SNDHWM, QUEUED_REPLIES)
+    served.setsockopt(zmq.LINGER, 200)
+    served.setsockopt(zmq.SNDHWM, QUEUED_REPLIES)
     # libzmq hangs up on a larger frame before it makes room for it.
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST)
-    # bind(2) makes the file with the mode that the umask leaves; a chmod after it would be a race.
-    umask = os.umask(0o777 & ~mode)
+    served.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST)
+    for option, value in options.items():
+        served.setsockopt(option, value)
+    served.setsockopt(zmq.USE_FD, lent.detach())  # it is closed with the listener
     try:
-        socket.bind(endpoint)
+        served.bind(endpoint)
     except zmq.ZMQError as error:
-        socket.close()
+        served.close()
         raise SpawnError(f"cannot listen on {endpoint}: {error.strerror}") from error
-    finally:
-        os.umask(umask)
-    return socket
+    return served
+
+
+class Reader:
+    """Calls `take` as long as there is something to read, until it raises zmq.Again."""
+
+    def __init__(
+        self, read: zmq.Socket[bytes], loop: asyncio.AbstractEventLoop, take: Callable[[], None]
+    ) -> None:
+        self._read = read
+        self._loop = loop
+        self._take = take
+        self._looking = False
+        self._fd = int(read.getsockopt(zmq.FD))
+        loop.add_reader(self._fd, self._look)
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """To be called after each send."""
+        if not self._looking:
+            self._looking = True
+            self._loop.call_soon(self._look)
+
+    def close(self) -> None:
+        """Read no more; what was sent goes out within the linger time."""
+        self._loop.remove_reader(self._fd)
+        self._read.close()
+
+    def _look(self) -> None:
+        self._looking = False
+        until = self._loop.time() + TURN
+        while not self._read.closed and self._loop.time() < until:
+            try:
+                self._take()
+            except zmq.Again:
+                return
+            except Exception:
+                # A bug of ours: it costs this one message. The rest would lie there until the next one comes.
+                log.exception("cannot take a message: internal error")
+        if not self._read.closed:
+            self.look_soon()
 
 
 class Router:
-    """A ROUTER socket: `received(identity, frames)` is called for each message."""
+    """A ROUTER socket: `received` is called for each message."""
 
     def __init__(
-        self,
-        socket: zmq.Socket[bytes],
-        loop: asyncio.AbstractEventLoop,
-        received: Callable[[bytes, list[bytes]], None],
+        self, socket: zmq.Socket[bytes], loop: asyncio.AbstractEventLoop, received: Received
     ) -> None:
         self._socket = socket
-        self._loop = loop
         self._received = received
-        self._looking = False
-        self._fd = int(socket.getsockopt(zmq.FD))
-        loop.add_reader(self._fd, self._look)
-        self._look_soon()
+        self._reader = Reader(socket, loop, self._take)
 
     def send(self, identity: bytes, frames: Sequence[bytes]) -> None:
         """Send to one client. A client that has gone or does not read loses it: nobody waits for it."""
+        if self._socket.closed:
+            return
         try:
             self._socket.send_multipart([identity, *frames], zmq.NOBLOCK)
         except zmq.Again:
             return
         finally:
-            self._look_soon()
+            self._reader.look_soon()
 
     def close(self) -> None:
         """Stop listening; what was sent goes out within the linger time."""
-        self._loop.remove_reader(self._fd)
-        self._socket.close()
+        self._reader.close()
 
-    def _look_soon(self) -> None:
-        if not self._looking:
-            self._looking = True
-            self._loop.call_soon(self._look)
-
-    def _look(self) -> None:
-        self._looking = False
-        if self._socket.closed:
-            return
-        until = self._loop.time() + TURN
-        while self._loop.time() < until:
-            try:
-                identity, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._received(identity, frames)
-        self._look_soon()
+    def _take(self) -> None:
+        identity = self._socket.recv(zmq.NOBLOCK, copy=False)
+        self._received(identity, self._socket.recv_multipart(zmq.NOBLOCK))

@@ -69,8 +69,8 @@ class StatusReader:
         """Call `then` when the reply can be made. Raises UnknownServiceError."""
         self._meter.read(self._stack.known(request.services), then)
 
-    def __call__(self, request: messages.Status, seq: int) -> EncodedStatus:
-        """The reply. Raises UnknownServiceError."""
+    def __call__(self, request: messages.Status, seq: int, events: str) -> EncodedStatus:
+        """The reply. `events`: where whoever asks hears of notices. Raises UnknownServiceError."""
         names = self._stack.known(request.services) if request.services else list(self._stack.services)
         lines = [self._line(self._stack.services[name], request.detail) for name in names]
         return EncodedStatus(
@@ -78,7 +78,7 @@ class StatusReader:
             stackd=parts.Daemon(pid=os.getpid(), version=__version__, since=self._since),
             stack=parts.Stack(name=self._spec.name, state=self._stack.state),
             services=msgspec.Raw(b"[" + b",".join(lines) + b"]"),
-            events=self._spec.control.events,
+            events=events,
             seq=seq,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 
 from supervisor_stack.control.messages import Restart, Stop
@@ -90,7 +92,8 @@ def test_stopped_by_somebody_and_never_started_differ(tmp_path: Path) -> None:
 
         stopped, idle = explain(stack, "web"), explain(stack, "idle")
 
-    assert stopped.out.startswith("○ web is stopped: somebody asked for it at 2")
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    assert stopped.out.startswith(f"○ web is stopped: {me} asked for it at 2")
     assert idle.out.startswith("○ idle was not started: autostart = false, and nobody asked for it\n")
     assert (stopped.code, idle.code) == (3, 3)
 

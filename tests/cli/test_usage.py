@@ -12,7 +12,7 @@ from supervisor_stack.errors import RequestError
 from tests.cli.shop import Shop, stackctl
 from tests.peer import Peer
 
-COMMON = "[-c FILE] [--socket ENDPOINT] [--json] [--no-color]"
+COMMON = "[-c FILE | --socket ENDPOINT | --host NAME[,NAME…]] [--json] [--no-color]"
 
 
 def test_options_stand_before_the_verb_after_it_and_among_names() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from supervisor_stack.config import load, locate
 from supervisor_stack.errors import ConfigError
-from supervisor_stack.spec import ControlSpec, StackSpec
+from supervisor_stack.spec import ControlSpec, Grant, StackSpec
 from tests.config.sites import GROUP, USER, Site
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +51,10 @@ group = "{GROUP}"
     assert (stack.name, stack.base_dir, stack.runtime_dir) == ("br_api", base, f"{base}/run")
     assert stack.log_dir == f"{base}/log"
     assert stack.control == ControlSpec(
-        socket=f"ipc://{base}/sockets/stackd.sock", events=f"ipc://{base}/sockets/events.sock", group=GROUP
+        socket=f"ipc://{base}/sockets/stackd.sock",
+        events=f"ipc://{base}/sockets/events.sock",
+        group=GROUP,
+        grants=(Grant(role="view", name=f"@{GROUP}", number=os.getegid()),),
     )
 
 

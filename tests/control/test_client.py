@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from supervisor_stack import errors
-from supervisor_stack.control.client import Operation, StackClient, purpose
+from supervisor_stack.control.client import Operation, StackClient
 from supervisor_stack.control.codec import encode_reply
 from supervisor_stack.control.messages import (
     Accepted,
@@ -29,6 +29,7 @@ from supervisor_stack.control.messages import (
     Stop,
 )
 from supervisor_stack.control.parts import Daemon, Outcome, Stack
+from supervisor_stack.control.purpose import purpose
 from tests.peer import Peer, Script, Step, Vanish
 
 STATUS = StatusReply(

@@ -48,7 +48,8 @@ def test_a_path_that_no_socket_can_have_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "cause"),
     [
-        ("tcp://127.0.0.1:9001", "it is not an ipc:// endpoint"),
+        ("tcp://127.0.0.1:9001", "the network takes keys"),
+        ("inproc://stackd", "it is not an ipc:// endpoint"),
         (
             "/run/stackd/control.sock",
             "it is not an ipc:// endpoint; did you mean ipc:///run/stackd/control.sock?",

@@ -15,9 +15,12 @@ from supervisor_stack.spec import (
     Address,
     Backoff,
     Check,
+    ClientKey,
     ControlSpec,
+    Grant,
     Hold,
     Log,
+    NetworkSpec,
     Precondition,
     ProbeSpec,
     Reload,
@@ -375,10 +378,38 @@ def test_keys_of_the_control_socket_are_told_each() -> None:
             Difference(
                 "control.socket", "ipc:///run/stackd/control.sock", "ipc:///x/control.sock", When.NEXT_STACKD
             ),
-            Difference("control.group", None, "web", When.NEXT_STACKD),
+            Difference("control.group", None, "web", When.AT_ONCE),
         ),
         "none",
-        "nothing restarts: control.socket, control.group count from the next start of stackd"
-        " (`systemctl restart stackd` leaves all services running)",
+        "nothing restarts: control.socket counts from the next start of stackd; control.group is taken up at "
+        "once (`systemctl restart stackd` leaves all services running)",
     )
     assert compare_stackd(STACK, STACK) is None
+
+
+def test_who_may_do_what_is_taken_up_at_once_and_where_stackd_listens_is_not() -> None:
+    network = NetworkSpec(
+        listen="tcp://0.0.0.0:7890",
+        events="tcp://0.0.0.0:7891",
+        keys="/keys",
+        clients=(ClientKey(name="alice", public="a" * 40, role="view"),),
+    )
+    grants = (
+        Grant(role="view", name="@games", number=60),
+        Grant(role="operate", name="bob", number=1001),
+    )
+    control = msgspec.structs.replace(STACK.control, group="games", grants=grants, network=network)
+    other = msgspec.structs.replace(network, clients=(ClientKey(name="alice", public="b" * 40, role="view"),))
+    with_network = msgspec.structs.replace(STACK, control=control)
+    with_another_key = msgspec.structs.replace(STACK, control=msgspec.structs.replace(control, network=other))
+
+    at_once = {each.key for each in of_stackd(STACK, with_network) if each.when is When.AT_ONCE}
+    later = {each.key for each in of_stackd(STACK, with_network) if each.when is When.NEXT_STACKD}
+
+    assert at_once == {"control.group", "control.roles.operate", "control.network.clients"}
+    assert later == {"control.network.listen", "control.network.events", "control.network.keys"}
+    assert of_stackd(with_network, with_another_key) == (
+        Difference(
+            "control.network.clients", "[alice (view, aaaaaa…)]", "[alice (view, bbbbbb…)]", When.AT_ONCE
+        ),
+    )

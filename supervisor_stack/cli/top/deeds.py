@@ -9,9 +9,10 @@ from itertools import count
 from textual.message import Message
 
 from supervisor_stack.cli.top.feeds import Connect, Post
-from supervisor_stack.control.client import Operation, purpose
+from supervisor_stack.control.client import Operation
 from supervisor_stack.control.messages import Finished, Progress, Status
 from supervisor_stack.control.parts import Detail
+from supervisor_stack.control.purpose import purpose
 from supervisor_stack.errors import OperationError, StackError
 
 _numbers = count(1)

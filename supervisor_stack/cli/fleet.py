@@ -1,0 +1,179 @@
+"""A verb for several hosts: each is asked by a stackctl of its own, all at the same time.
+
+So a host that is down delays none, and what a verb does for one host it does for each.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
+from typing import IO, Any, NamedTuple
+
+import msgspec
+
+from supervisor_stack.cli import render
+from supervisor_stack.cli.options import Options
+from supervisor_stack.cli.output import VERSION, InterruptError, emit_line, say
+from supervisor_stack.cli.table import GAP, Column, Row, Table
+from supervisor_stack.control.parts import ServiceStatus
+from supervisor_stack.errors import RequestError
+
+_BY_SEVERITY = (0, 3, 1, 124, 4, 7, 6, 2, InterruptError.exit_code)
+"""Exit codes, from what is well to what says least about how it is."""
+
+
+class Answer(NamedTuple):
+    """What the stackctl of a host printed and returned."""
+
+    host: str
+    code: int
+    out: bytes
+    err: bytes
+
+    @property
+    def json(self) -> Any:
+        """The object of --json."""
+        try:
+            return msgspec.json.decode(self.out)
+        except msgspec.DecodeError:
+            told = self.err.decode(errors="replace").splitlines()
+            error = {
+                "kind": "internal",
+                "message": f"cannot understand the answer of {self.host}",
+                "detail": told,
+            }
+            return {"v": VERSION, "ok": False, "error": error}
+
+
+def carry_out(hosts: Sequence[str], options: Options, words: Sequence[str]) -> int:
+    """Have `words` carried out at each of the hosts. Returns the worst of the exit codes."""
+    words = without_hosts(words)
+    if options.watch:
+        raise RequestError("cannot watch several hosts: there is one screen; name one of them")
+    if options.follow:
+        return worst(_stream(hosts, words, options.json))
+    if options.verb == "status" and not options.json:
+        answers = _ask(hosts, [*words, "--json"])
+        _say_table(answers, options.no_color)
+    elif options.json:
+        answers = _ask(hosts, words)
+        objects = {answer.host: answer.json for answer in answers}
+        emit_line({"v": VERSION, "ok": all(each["ok"] for each in objects.values()), "hosts": objects})
+    else:
+        return worst(_stream(hosts, words, json=False))
+    return worst([answer.code for answer in answers])
+
+
+def without_hosts(words: Sequence[str]) -> list[str]:
+    """The command line without --host and what comes with it."""
+    rest, given = [], iter(words)
+    for word in given:
+        if word == "--host":
+            next(given, None)
+        elif not word.startswith("--host="):
+            rest.append(word)
+    return rest
+
+
+def worst(codes: Sequence[int]) -> int:
+    """The exit code that counts."""
+    return max(
+        codes, key=lambda code: _BY_SEVERITY.index(code) if code in _BY_SEVERITY else len(_BY_SEVERITY)
+    )
+
+
+@contextmanager
+def _started(hosts: Sequence[str], words: Sequence[str]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """A stackctl for each host, which is over when this is. Ctrl-C is for all of them."""
+    program = [sys.executable, "-m", "supervisor_stack.cli.stackctl", "--host"]
+    running = {
+        host: subprocess.Popen(
+            [*program, host, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,  # the terminal tells us alone, and we tell each of them once
+        )
+        for host in hosts
+    }
+    try:
+        yield running
+        for process in running.values():
+            process.wait()
+    except KeyboardInterrupt:
+        for process in running.values():
+            process.send_signal(signal.SIGINT)
+            process.wait()
+        raise
+
+
+def _ask(hosts: Sequence[str], words: Sequence[str]) -> list[Answer]:
+    """What each says, when all have."""
+    with ThreadPoolExecutor(len(hosts)) as pool, _started(hosts, words) as running:
+        told = list(pool.map(lambda process: process.communicate(), running.values()))
+    return [
+        Answer(host, process.returncode, *streams)
+        for (host, process), streams in zip(running.items(), told, strict=True)
+    ]
+
+
+def _stream(hosts: Sequence[str], words: Sequence[str], json: bool) -> list[int]:
+    """Print what each says as it says it, with its name before each line. Returns the exit codes."""
+    width = max(map(len, hosts)) + 1
+    lock = Lock()
+
+    def pass_on(host: str, lines: IO[bytes], to: IO[bytes], form: Callable[[str, bytes], bytes]) -> None:
+        for line in lines:
+            with lock:
+                to.write(form(host, line))
+                to.flush()
+
+    def named(host: str, line: bytes) -> bytes:
+        return f"{host + ':':<{width}} ".encode() + line
+
+    def with_host(host: str, line: bytes) -> bytes:
+        return msgspec.json.encode({"host": host, **msgspec.json.decode(line)}) + b"\n"
+
+    out, err = sys.stdout.buffer, sys.stderr.buffer
+    with ThreadPoolExecutor(2 * len(hosts)) as pool, _started(hosts, words) as running:
+        for host, process in running.items():
+            if process.stdout and process.stderr:
+                pool.submit(pass_on, host, process.stdout, out, with_host if json else named)
+                pool.submit(pass_on, host, process.stderr, err, named)
+    return [process.returncode for process in running.values()]
+
+
+def _say_table(answers: Sequence[Answer], no_color: bool) -> None:
+    """All services of all hosts; a host that does not answer is a line with the cause."""
+    now = render.utc_now()
+    first, *rest = render.STATUS_COLUMNS
+    rows: list[Row] = []
+    states = []
+    for answer in answers:
+        told = answer.json
+        if told["ok"]:
+            services = msgspec.convert(told["services"], list[ServiceStatus])
+            states.append(f"{answer.host} {told['stack']['state']}")
+            for row in render.status_table(services, now).rows:
+                sign, *cells = row.cells
+                rows.append(Row(row.tone, (sign, answer.host, *cells)))
+        else:
+            states.append(f"{answer.host} unknown")
+            blank = [""] * (len(rest) - 1)
+            sign = render.glyph("bad")
+            rows.append(Row("bad", (sign, answer.host, *blank, told["error"]["message"])))
+    table = Table((first, Column("HOST"), *rest), tuple(rows))
+    headline = GAP.join(states)
+    if sys.stdout.isatty():
+        from supervisor_stack.cli.tty import print_table
+
+        print_table(headline, table, no_color)
+        return
+    say(headline)
+    for line in table.lines():
+        say(line)
