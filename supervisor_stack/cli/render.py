@@ -14,6 +14,8 @@ from supervisor_stack.control.parts import ServiceStatus
 _GLYPHS: dict[Tone, str] = {"good": "●", "busy": "◌", "bad": "✗", "idle": "○"}
 _ASCII_GLYPHS: dict[Tone, str] = {"good": "*", "busy": "~", "bad": "!", "idle": "-"}
 
+_MOST = 2**64
+
 # What moves the cursor, rings the bell or writes over what was shown before; not the tabulator.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
@@ -120,13 +122,26 @@ def note(service: ServiceStatus, now: datetime) -> str:
     """Why it is not as wanted, and when it is tried again."""
     if not service.next_retry:
         return service.reason
-    retry = f"retry in {span((datetime.fromisoformat(service.next_retry) - now).total_seconds())}"
+    retry = f"retry in {_between(now, _moment(service.next_retry))}"
     return f"{service.reason}; {retry}" if service.reason else retry
 
 
 def age(since: str, now: datetime) -> str:
     """The time since then."""
-    return span((now - datetime.fromisoformat(since)).total_seconds()) if since else "-"
+    return _between(_moment(since), now)
+
+
+def _between(start: datetime | None, end: datetime | None) -> str:
+    return span((end - start).total_seconds()) if start and end else "-"
+
+
+def _moment(text: str) -> datetime | None:
+    """A time as stackd tells it; None for what is none, whatever a broken stackd sends."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def utc_now() -> datetime:
@@ -161,7 +176,7 @@ def size(number: int | None) -> str:
     """Bytes as people write them: 980K, 18M, 1.2G."""
     if number is None:
         return "-"
-    value = float(number)
+    value = float(min(number, _MOST))  # a broken stackd may tell of more than a float can hold
     for unit in "BKMGT":
         if value < 1000 or unit == "T":
             break

@@ -18,6 +18,7 @@ from supervisor_stack.control.messages import (
 from supervisor_stack.control.parts import ServiceStatus
 from supervisor_stack.errors import (
     OperationError,
+    ProtocolVersionError,
     RequestError,
     StackError,
     TimedOutError,
@@ -60,7 +61,12 @@ def _emit_status(reply: StatusReply) -> None:
 def is_active(options: Options) -> int:
     """The state of one service."""
     with connect(options) as client:
-        (service,) = client.request(Status(services=tuple(options.services))).services
+        services = client.request(Status(services=tuple(options.services))).services
+    if len(services) != 1:
+        raise ProtocolVersionError(
+            f"cannot understand stackd: it told of {len(services)} services, not of one"
+        )
+    service = services[0]
     if options.json:
         emit(service=service.name, state=service.state, active=service.active)
     else:

@@ -184,7 +184,10 @@ class StackClient:
             feed.linger = 0
             feed.subscribe(EVENT_TOPIC)
             secure(feed, self._keys)
-            feed.connect(heard_at(self.endpoint, endpoint))
+            try:
+                feed.connect(heard_at(self.endpoint, endpoint))
+            except zmq.ZMQError as error:
+                raise ProtocolVersionError(f"cannot listen to events at {endpoint!r}: {error}") from None
             for silence in chain((_SETTLING,), repeat(SILENCE)):
                 for notice in self.request(Events(since=since, limit=_WITHOUT_LIMIT)).notices:
                     yield notice

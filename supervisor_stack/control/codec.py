@@ -21,6 +21,7 @@ from supervisor_stack.control.messages import (
     Failed,
     Notice,
     Reply,
+    RequestId,
 )
 from supervisor_stack.errors import ProtocolVersionError, RequestError, StackError
 
@@ -31,7 +32,7 @@ Message = TypeVar("Message")
 class _Numbered(msgspec.Struct):
     """What a request that cannot be read as a whole may still tell."""
 
-    id: str = ""
+    id: RequestId = ""
 
 
 _FAMILY = PROTOCOL.partition(b"/")[0] + b"/"

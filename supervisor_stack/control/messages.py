@@ -13,6 +13,8 @@ at once, Progress while it goes, and Finished at its end; or Failed at once.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from supervisor_stack.control.parts import Daemon, Node, Outcome, ServiceStatus, Stack
@@ -21,6 +23,10 @@ from supervisor_stack.control.plans import Plan
 PROTOCOL = b"stack/1"
 EVENT_TOPIC = b"stack/1.event."
 MAX_REQUEST = 64 * 1024
+MAX_ID = 255
+"""Characters of the `id` of a request: it comes back in every answer."""
+
+RequestId = Annotated[str, msgspec.Meta(max_length=MAX_ID)]
 
 
 class Request(
@@ -28,7 +34,7 @@ class Request(
 ):
     """Base of all requests."""
 
-    id: str = ""
+    id: RequestId = ""
 
 
 class Status(Request, frozen=True):

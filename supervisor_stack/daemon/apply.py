@@ -21,10 +21,13 @@ from supervisor_stack.core import plan as core
 from supervisor_stack.daemon.access import taken_up
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.herald import Herald
-from supervisor_stack.errors import StackError
+from supervisor_stack.errors import RefusedError, StackError
 from supervisor_stack.spec import StackSpec
 
 log = logging.getLogger(__name__)
+
+MOST_WAITING = 32
+"""Who ask while the file is being read: each of them is answered when it was read again."""
 
 LOGGED = 50
 """Changes of a plan that are told in the log; of more the number is told."""
@@ -80,6 +83,10 @@ class Applier:
 
     def ask(self, asked: Asked) -> None:
         """Have it answered from the file as it is from now on: a reading that has begun is none for this."""
+        if asked is not BY_SIGNAL and len(self._waiting) >= MOST_WAITING:
+            others = f"{len(self._waiting)} others have asked for it already"
+            asked.refuse(RefusedError(f"cannot apply the configuration: {others}", ("nothing was changed.",)))
+            return
         self._waiting.append(asked)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name="apply")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from supervisor_stack.daemon.access import Access
-from supervisor_stack.daemon.doors import Deliver, LocalDoor, NetworkDoor
+from supervisor_stack.daemon.client import Deliver
+from supervisor_stack.daemon.local import LocalDoor
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import ControlSpec
+
+if TYPE_CHECKING:
+    from supervisor_stack.daemon.doors import NetworkDoor
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +43,8 @@ class Control:
     def _open_network(self) -> None:
         if self._spec.network is None:
             return
+        from supervisor_stack.daemon.doors import NetworkDoor  # and with it ZeroMQ
+
         try:
             self._network = NetworkDoor(self._spec.network, self._access, self._loop, self._deliver)
         except SpawnError as error:

@@ -187,7 +187,7 @@ class Daemon:
         self._took_over = bool(found.records)
 
     def _open_control(self) -> SpawnError | None:
-        """Listen for requests. The services are on their way already: importing ZeroMQ takes 10 ms.
+        """Listen for requests. The services are on their way already.
 
         A stack that nobody can talk to is not begun; one that runs is looked after all the same.
         """

@@ -1,4 +1,4 @@
-"""The two ways to stackd: from this machine, and from the network. Each is a ROUTER and a PUB."""
+"""The door to the network: a ROUTER and a PUB of ZeroMQ."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import zmq
 
 from supervisor_stack.config.keys import SECRET, SERVER, read_pair
-from supervisor_stack.control.reach import socket_path
-from supervisor_stack.daemon.access import Access, Caller, groups_of, peer_of
-from supervisor_stack.daemon.endpoint import admit, open_path, open_port
+from supervisor_stack.daemon.access import Access
+from supervisor_stack.daemon.client import Client, Deliver
+from supervisor_stack.daemon.endpoint import open_port
 from supervisor_stack.daemon.gate import DOMAIN, Gate
-from supervisor_stack.daemon.names import Names
 from supervisor_stack.daemon.sockets import Received, Router, serve
 from supervisor_stack.errors import SpawnError
-from supervisor_stack.spec import ControlSpec, NetworkSpec
+from supervisor_stack.spec import NetworkSpec
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +38,6 @@ _CONNECTION: Mapping[int, int | bytes] = {
     zmq.HEARTBEAT_TIMEOUT: SILENCE,
     zmq.HEARTBEAT_TTL: SILENCE,
 }
-
-
-class Client(NamedTuple):
-    """Who sent a request. `events`: where he hears of notices; `reply`: sends him an answer."""
-
-    caller: Caller
-    events: str
-    reply: Callable[[list[bytes]], None]
-
-
-Deliver = Callable[[Client, list[bytes]], None]
 
 
 class Door:
@@ -100,59 +87,6 @@ class Door:
         self._notices.close()
         self._requests.close()
         self._listening.close()
-
-
-class LocalDoor:
-    """For processes of this machine. Raises SpawnError."""
-
-    def __init__(
-        self, spec: ControlSpec, access: Access, loop: asyncio.AbstractEventLoop, deliver: Deliver
-    ) -> None:
-        self._access = access
-        self._deliver = deliver
-        self._names = Names(loop)
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        endpoints = (spec.socket, spec.events)
-        self._paths = tuple(map(socket_path, endpoints))
-        with ExitStack() as undo:
-            undo.callback(self._context.destroy, 0)
-            listen = partial(open_path, spec=spec)
-            self._door = Door(undo, endpoints, listen, loop, self._received, {}, self._context)
-            undo.pop_all()
-        self.send_notice = self._door.send_notice
-
-    def become(self, spec: ControlSpec) -> None:
-        """Let those in who have a role now, and nobody else. Raises SpawnError."""
-        try:
-            for path in self._paths:
-                admit(path, spec)
-        except OSError as error:
-            raise SpawnError(f"cannot change who may open {error.filename}: {error.strerror}") from error
-        self._door.dismiss_subscribers()
-
-    def close(self) -> None:
-        """Stop listening; what was sent goes out within the linger time."""
-        self._door.close()
-        for path in self._paths:
-            Path(path).unlink(missing_ok=True)
-        self._context.term()
-
-    def _received(self, identity: zmq.Frame, frames: list[bytes]) -> None:
-        peer = peer_of(_property(identity, "Peer-Address"))
-        reply = self._door.answer(identity.bytes)
-
-        def groups() -> tuple[int, ...]:
-            descriptor = _property(identity, "__fd")
-            return groups_of(int(descriptor), peer) if peer and descriptor else ()
-
-        def pass_on(name: str) -> None:
-            caller = self._access.local(peer, name, groups)
-            self._deliver(Client(caller, self._door.events, reply), frames)
-
-        if peer:
-            self._names.tell(peer.uid, pass_on)
-        else:
-            pass_on("somebody whom the kernel does not name")
 
 
 class NetworkDoor:

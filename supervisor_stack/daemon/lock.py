@@ -14,7 +14,7 @@ from supervisor_stack.errors import InUseError, SpawnError
 class Lock:
     """A lock on a runtime directory, held until the process ends, however it ends.
 
-    Taken before anything is bound: libzmq would steal the sockets of a living daemon. The file
+    Taken before anything is bound: that would steal the sockets of a living daemon. The file
     stays: removing it would let a third daemon lock a new file of the same name.
     """
 

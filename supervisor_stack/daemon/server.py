@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -22,18 +22,18 @@ from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import NEVER
 from supervisor_stack.daemon.apply import Asked
 from supervisor_stack.daemon.audit import Audit
+from supervisor_stack.daemon.client import Client
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.signals import number
 from supervisor_stack.daemon.status import StatusReader
 from supervisor_stack.errors import RefusedError, RequestError, StackError
 
-if TYPE_CHECKING:
-    # With it comes ZeroMQ, which the services do not wait for.
-    from supervisor_stack.daemon.doors import Client
-
 log = logging.getLogger(__name__)
 
 REMEMBERED_NOTICES = 1000
+
+MOST_OPERATIONS, MOST_OPERATIONS_ONE = 1000, 100
+"""Long requests under way, of all callers and of one: each is told of every change that it waits for."""
 
 
 class Outlet(Protocol):
@@ -174,6 +174,8 @@ class Server:
             _reply(operation.client, codec.failure(problem, operation.request_id))
 
     def _operate(self, client: Client, request: messages.AnyRequest) -> None:
+        if not isinstance(request, messages.Shutdown):
+            self._refuse_too_many(client)
         stack = self._stack
         op, by = self.next_operation(), client.caller.name
 
@@ -213,6 +215,18 @@ class Server:
 
         asked = Asked(client.caller.name, request.plan, refuse, show, begin, self._conclude)
         self._outlet.apply(asked)
+        client.go_on()
+
+    def _refuse_too_many(self, client: Client) -> None:
+        under_way = self._operations.values()
+        if len(under_way) < MOST_OPERATIONS_ONE:
+            return
+        mine = sum(operation.client.caller == client.caller for operation in under_way)
+        if mine >= MOST_OPERATIONS_ONE or len(under_way) >= MOST_OPERATIONS:
+            raise RefusedError(
+                f"cannot begin with it: {len(under_way)} operations are under way, {mine} of them yours",
+                ("nothing was begun; try again when some of them have ended",),
+            )
 
     def _open(self, op: int, operation: Operation, plan: Plan | None = None) -> None:
         self._operations[op] = operation

@@ -23,6 +23,9 @@ TURN = 0.001
 """Seconds of answering requests before timers and processes get their turn. What follows a crash takes
 several turns of the loop, and each may have to wait so long."""
 
+MAX_SUBSCRIPTION = 1024
+"""Bytes. The largest command of a CURVE handshake has some 300."""
+
 QUEUED_REPLIES = 1000
 """Messages that wait for one client that does not read; what comes on top is dropped."""
 
@@ -45,8 +48,8 @@ def serve(
         raise SpawnError(f"cannot listen on {endpoint}: {error.strerror}") from error
     served.setsockopt(zmq.LINGER, 200)
     served.setsockopt(zmq.SNDHWM, QUEUED_REPLIES)
-    # libzmq hangs up on a larger frame before it makes room for it.
-    served.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST)
+    # libzmq hangs up on a larger frame before it makes room for it. A PUB keeps much for a byte of a topic.
+    served.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST if kind == zmq.ROUTER else MAX_SUBSCRIPTION)
     for option, value in options.items():
         served.setsockopt(option, value)
     served.setsockopt(zmq.USE_FD, lent.detach())  # it is closed with the listener

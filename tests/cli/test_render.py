@@ -83,3 +83,15 @@ def test_a_note_says_why_and_when_next(reason: str, next_retry: str | None, note
 )
 def test_a_state_is_as_alarming_as_it_is(state: str, ready: bool, tone: str) -> None:
     assert render.tone_of(service("web", state, ready=ready)) == tone
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "\0", "2026-02-30T00:00:00.000Z", "2026-11-22T05:45:36"])
+def test_a_time_that_is_none_has_no_age(text: str) -> None:
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+
+    assert render.age(text, now) == "-"
+    assert render.note(service("web", next_retry=text or "?"), now).endswith("retry in -")
+
+
+def test_a_size_that_nothing_has_is_shown_all_the_same() -> None:
+    assert render.size(10**400) == render.size(2**64)

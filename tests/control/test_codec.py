@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from random import Random
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -13,15 +15,21 @@ from supervisor_stack import errors
 from supervisor_stack.control import codec
 from supervisor_stack.control.messages import (
     EVENT_TOPIC,
+    MAX_ID,
     MAX_REQUEST,
     PROTOCOL,
+    AnyReply,
+    AnyRequest,
     Done,
     Events,
     Failed,
     Notice,
     Status,
+    StatusReply,
     Stop,
 )
+from supervisor_stack.control.parts import Detail, Exit, Process, ServiceStatus
+from tests.fuzz.mutate import mutation
 
 
 def refusal(*frames: bytes) -> errors.RequestError:
@@ -157,6 +165,60 @@ def test_an_error_of_a_newer_stackd_is_an_error_all_the_same() -> None:
     error = codec.error_of(Failed(error="moon-phase", message="cannot start web: full moon"))
 
     assert (type(error), error.message) == (errors.StackError, "cannot start web: full moon")
+
+
+ANY_REQUEST: st.SearchStrategy[AnyRequest] = st.sampled_from(get_args(AnyRequest)).flatmap(st.from_type)
+
+# JSON has no NaN and no infinity, and stackd says neither.
+_NUMBER = st.floats(allow_nan=False, allow_infinity=False)
+# JSON has no others; what is built from its type has numbers in it, too.
+st.register_type_strategy(float, _NUMBER)
+_EXITS = st.builds(Exit, lasted=_NUMBER)
+_TREE = st.builds(Process, cpu_percent=st.none() | _NUMBER)
+_DETAILS = st.builds(
+    Detail,
+    command=st.just(("uwsgi", "--ini")),
+    exits=st.lists(_EXITS, max_size=2).map(tuple),
+    tree=st.lists(_TREE, max_size=2).map(tuple),
+)
+_SERVICES = st.builds(ServiceStatus, cpu_percent=st.none() | _NUMBER, detail=st.none() | _DETAILS)
+_STATUS_REPLIES = st.builds(StatusReply, services=st.lists(_SERVICES, max_size=2).map(tuple))
+ANY_REPLY: st.SearchStrategy[AnyReply] = st.sampled_from(get_args(AnyReply)).flatmap(
+    lambda kind: _STATUS_REPLIES if kind is StatusReply else st.from_type(kind)
+)
+
+
+@given(ANY_REQUEST)
+def test_any_request_comes_out_as_it_went_in(request: AnyRequest) -> None:
+    assert codec.decode_request(codec.encode_request(request)) == request
+
+
+@given(ANY_REPLY)
+def test_any_reply_comes_out_as_it_went_in(reply: AnyReply) -> None:
+    assert codec.decode_reply(codec.encode_reply(reply)) == reply
+
+
+@given(st.from_type(Notice))
+def test_any_notice_comes_out_as_it_went_in(notice: Notice) -> None:
+    assert codec.decode_notice(codec.encode_notice(notice)) == notice
+
+
+@given(st.randoms(use_true_random=False))
+def test_a_mutated_request_is_read_or_refused(random: Random) -> None:
+    _, frames = mutation(random)
+
+    with suppress(errors.RequestError):
+        codec.decode_request(frames)
+    assert isinstance(codec.request_id(frames), str)
+
+
+def test_an_id_may_be_as_long_as_the_cap_and_not_longer() -> None:
+    frames = codec.encode_request(Status(id="x" * MAX_ID))
+    assert codec.decode_request(frames).id == "x" * MAX_ID
+
+    longer = codec.encode_request(Status(id="x" * (MAX_ID + 1)))
+    told = "cannot read the request: expected `str` of length <= 255 at `$.id`"
+    assert (refusal(*longer).message, codec.request_id(longer)) == (told, "")
 
 
 @given(st.lists(st.binary(), max_size=4) | st.binary().map(lambda body: [PROTOCOL, body]))

@@ -118,3 +118,14 @@ def test_a_subscriber_notices_that_stackd_died(peer: Peer, memory: Memory) -> No
 
         with pytest.raises(errors.UnreachableError, match="stackd went away"):
             next(notices)
+
+
+@pytest.mark.parametrize("endpoint", ["", "yesterday", "ipc://", "ipc://" + "x" * 300])
+def test_a_place_of_events_that_is_none_is_an_error(tmp_path: Path, endpoint: str) -> None:
+    reply = EventsReply(notices=(), events=endpoint, seq=0)
+    with (
+        Peer(tmp_path, lambda _: [reply]) as peer,
+        StackClient(peer.endpoint) as client,
+        pytest.raises(errors.ProtocolVersionError, match="cannot listen to events at"),
+    ):
+        next(client.subscribe(0))

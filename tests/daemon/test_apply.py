@@ -27,6 +27,7 @@ from supervisor_stack.control.messages import (
     StatusReply,
 )
 from supervisor_stack.control.plans import Plan
+from supervisor_stack.daemon.apply import MOST_WAITING
 from supervisor_stack.errors import ConfigError
 from tests.servers import wait_until
 from tests.stack import HEAD, RunningStack
@@ -260,6 +261,23 @@ def test_everybody_who_asks_at_once_gets_a_true_answer_and_nobody_else_waits(
         assert [asker.end().ok for asker in (second, fourth)] == [True, True]
         assert [service.name for service in stack.status().services] == ["one"]
         assert stack.service("one").run == 1
+
+
+def test_more_than_a_few_who_ask_while_a_reading_hangs_are_refused(tmp_path: Path, askers: Askers) -> None:
+    with RunningStack(tmp_path, ONE) as stack:
+        stack.until_up()
+        slow(stack)
+        asker = askers(stack).ask(Apply(plan=True))
+        with stack.config.open("w") as pipe:
+            for _ in range(MOST_WAITING + 1):
+                asker.ask(Apply(plan=True))
+            refused = asker.answer()
+            pipe.write(text(stack, ONE))
+        assert isinstance(refused, Failed)
+        assert refused.message == "cannot apply the configuration: 32 others have asked for it already"
+        assert asker.effects() == {}
+        stack.config.write_text(text(stack, ONE))  # and again, for those who came meanwhile
+        assert [asker.effects() for _ in range(MOST_WAITING)] == [{}] * MOST_WAITING
 
 
 def test_a_start_that_another_one_undoes_comes_to_a_true_end(tmp_path: Path, askers: Askers) -> None:

@@ -59,7 +59,7 @@ def first_free_descriptor(pid: int) -> int:
 
 
 def test_without_descriptors_nothing_is_lost_and_it_goes_on_when_there_are_some(tmp_path: Path) -> None:
-    # Asked over the connection that is there: at a new one libzmq would abort (ipc_listener.cpp).
+    # Asked over the connection that is there: a new one waits until there are some.
     with RunningStack(tmp_path, ONE + TWO) as stack:
         stack.until_up()
         one, two = stack.pid_of("one"), stack.pid_of("two")

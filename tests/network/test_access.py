@@ -6,15 +6,15 @@ import asyncio
 import logging
 import os
 import socket
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from supervisor_stack.control.messages import Restart, Status
-from supervisor_stack.daemon.access import Access, Peer, groups_of, peer_of, taken_up
+from supervisor_stack.daemon.access import Access, taken_up
 from supervisor_stack.daemon.audit import INTERVAL, MANY, Audit
 from supervisor_stack.daemon.names import Names
+from supervisor_stack.daemon.peer import Peer, groups_of, peer_of
 from supervisor_stack.errors import NotPermittedError, RefusedError
 from supervisor_stack.spec import ClientKey, ControlSpec, Grant, NetworkSpec, Role
 
@@ -34,23 +34,8 @@ CONTROL = ControlSpec(
 )
 
 
-def role(access: Access, peer: Peer | None, *groups: int) -> Role | None:
+def role(access: Access, peer: Peer, *groups: int) -> Role | None:
     return access.local(peer, "somebody", lambda: groups).role
-
-
-@pytest.mark.parametrize(
-    ("address", "peer"),
-    [
-        ("localhost:1000:100:4711", Peer(1000, 100, 4711)),
-        ("::1:0:0:1", Peer(0, 0, 1)),
-        ("", None),
-        ("10.0.0.7", None),
-        ("localhost:-1:0:1", None),
-        ("localhost:0:0", None),
-    ],
-)
-def test_only_what_the_kernel_tells_in_full_is_a_peer(address: str, peer: Peer | None) -> None:
-    assert peer_of(address) == peer
 
 
 @pytest.mark.parametrize(
@@ -70,10 +55,6 @@ def test_the_highest_role_counts(uid: int, groups: tuple[int, ...], expected: Ro
 
 def test_the_first_group_of_a_process_counts_too() -> None:
     assert role(Access(CONTROL, ""), Peer(1001, 60, 1)) == "view"
-
-
-def test_whom_the_kernel_does_not_name_has_no_role() -> None:
-    assert role(Access(CONTROL, ""), None) is None
 
 
 def test_the_user_that_stackd_runs_as_may_do_everything() -> None:
@@ -110,19 +91,13 @@ def test_a_changed_configuration_is_taken_up_as_far_as_it_says_who_may_do_what()
     assert closed == msgspec.structs.replace(NETWORK, clients=())
 
 
-def test_groups_are_those_of_the_process_that_connected() -> None:
+def test_peer_and_groups_are_those_of_the_process_that_connected() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        me = Peer(os.geteuid(), os.getegid(), os.getpid())
-
-        assert set(groups_of(ours.fileno(), me)) == set(os.getgroups())
-        assert groups_of(ours.fileno(), me._replace(pid=1)) == (), "the number of another's connection by now"
-        assert ours.fileno() >= 0, "it was given back"
+        assert peer_of(ours) == Peer(os.geteuid(), os.getegid(), os.getpid())
+        assert set(groups_of(ours)) == set(os.getgroups())
     with socket.socket() as no_unix_socket:
-        assert groups_of(no_unix_socket.fileno(), me) == ()
-    with Path(os.devnull).open() as no_socket:
-        assert groups_of(no_socket.fileno(), me) == ()
-    assert groups_of(987654, me) == ()
+        assert groups_of(no_unix_socket) == ()
 
 
 def test_names_come_in_the_order_of_the_questions_and_are_kept() -> None:
