@@ -42,7 +42,7 @@ class Peer:
         self.events = f"ipc://{folder / 'events.sock'}"
         self.requests: list[AnyRequest] = []
         self.asked = threading.Event()
-        self._script = script
+        self.script = script
         self._steps: SimpleQueue[Step] = SimpleQueue()
         self._reader, self._writer = os.pipe()
         self._context = zmq.Context()
@@ -83,7 +83,7 @@ class Peer:
                 request = decode_request(frames)
                 self.requests.append(request)
                 self.asked.set()
-                for step in self._script(request):
+                for step in self.script(request):
                     self._perform(step, identity, request.id)
 
     def _perform(self, step: Step, identity: bytes, ticket: str) -> None:

@@ -6,10 +6,12 @@ import sys
 
 from supervisor_stack.cli.failure import Deed
 from supervisor_stack.cli.options import Options
-from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, tell
+from supervisor_stack.cli.output import InterruptError, emit, say, shape_of, tell
 from supervisor_stack.cli.progress import view, watch
+from supervisor_stack.cli.shapes import Applied, ApplyFailure, Applying, Planned
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.client import StackClient
+from supervisor_stack.control.client.outcomes import in_one
 from supervisor_stack.control.messages import Accepted, Apply, Finished
 from supervisor_stack.control.plans import Plan, lines
 from supervisor_stack.control.purpose import purpose
@@ -32,7 +34,7 @@ def apply(options: Options) -> int:
 def _show(client: StackClient, options: Options) -> int:
     plan = client.request(Apply(plan=True)).plan
     if options.json:
-        emit(plan=plan)
+        emit(Planned(plan=plan))
     else:
         _say(plan, options)
     return DIFFERS if plan.changes else 0
@@ -50,7 +52,7 @@ def _carry_out(client: StackClient, options: Options) -> int:
         if not options.json:
             _say(accepted.plan, options)
         elif not options.wait:
-            emit(op=accepted.op, plan=accepted.plan, services=accepted.services)
+            emit(Applying(op=accepted.op, plan=accepted.plan, services=accepted.services))
         if not options.wait:
             return 0
         deed = _deed(accepted.plan, options)
@@ -95,10 +97,8 @@ def _report(plan: Plan, finished: Finished, deed: Deed) -> int:
     if not deed.options.json:
         return OperationError.exit_code if errors else 0
     if errors:
-        detail = tuple(line for error in errors for line in (error.message, *error.detail))
-        several = OperationError(f"cannot apply the configuration: {len(errors)} services failed", detail)
-        whole = errors[0] if len(errors) == 1 else several
-        emit_error(whole, op=finished.op, plan=plan, services=finished.outcomes)
+        error = shape_of(in_one(Apply(), errors))
+        emit(ApplyFailure(error=error, op=finished.op, plan=plan, services=finished.outcomes))
         return OperationError.exit_code
-    emit(op=finished.op, plan=plan, services=finished.outcomes)
+    emit(Applied(op=finished.op, plan=plan, services=finished.outcomes))
     return 0

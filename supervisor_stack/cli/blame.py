@@ -10,11 +10,13 @@ import msgspec
 from supervisor_stack.cli import render
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import emit, say, tell
+from supervisor_stack.cli.shapes import Success
 from supervisor_stack.cli.starts import Start, between, critical_path, starts_of
 from supervisor_stack.cli.table import GAP, Column, Row, Table
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.messages import Graph, GraphReply
 from supervisor_stack.control.names import require_known
+from supervisor_stack.control.parts import Stack
 
 COLUMNS = (
     Column("TOOK", right=True),
@@ -26,6 +28,15 @@ COLUMNS = (
     Column("READY", right=True, drop=4),
     Column("NOTE"),
 )
+
+
+class Blamed(Success, frozen=True, kw_only=True):
+    """What the start waited for."""
+
+    stack: Stack  #: as a whole
+    services: tuple[Start, ...]  #: the slowest first
+    critical_path: tuple[str, ...]  #: the chain that the start hung on, in the order of time
+    seconds: float | None  #: how long that took; null: it is not known
 
 
 def blame(options: Options) -> int:
@@ -41,7 +52,7 @@ def blame(options: Options) -> int:
     told = [msgspec.structs.replace(start, critical=start.name in path) for start in told]
     if options.json:
         took = between(starts[path[0]].asked, starts[path[-1]].ready) if path else None
-        emit(stack=reply.stack, services=told, critical_path=path, seconds=took)
+        emit(Blamed(stack=reply.stack, services=tuple(told), critical_path=tuple(path), seconds=took))
     elif not told:
         tell("nothing was started yet")
     else:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import emit, emit_error, say, tell, tell_error
+from supervisor_stack.cli.shapes import Checked
 from supervisor_stack.cli.target import config_file
 from supervisor_stack.config import load
 from supervisor_stack.errors import ConfigError
@@ -51,9 +52,10 @@ def check(options: Options) -> int:
                 say(line)
             tell_error(ConfigError(error.message))
         return error.exit_code
-    names = [service.name for service in tested]
+    names = tuple(service.name for service in tested)
     if options.json:
-        emit(config=path, services=[service.name for service in stack.services], tested=names)
+        services = tuple(service.name for service in stack.services)
+        emit(Checked(config=path, services=services, tested=names))
     else:
         tell(f"{path}: no mistakes; tested by themselves: {', '.join(names) or 'none'}")
     return 0

@@ -14,6 +14,7 @@ from supervisor_stack.cli.lines import Line, Part, say_lines
 from supervisor_stack.cli.options import PROGRAM, Options
 from supervisor_stack.cli.output import emit
 from supervisor_stack.cli.sentences import Context, command, remarks, says
+from supervisor_stack.cli.shapes import Success
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.client import StackClient
 from supervisor_stack.control.messages import Events, Graph, Notice
@@ -26,21 +27,27 @@ _ALL_NOTICES = 2**31 - 1
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """One service of the chain. `depth`: how far from the one that was asked about. `because`: what it
-    hangs on, explained by the links below it. `command`: what to type next."""
+    """One service of the chain."""
 
-    service: str
-    state: str
-    active: str
-    ready: bool
-    depth: int
-    says: str
-    remarks: tuple[str, ...] = ()
-    evidence: tuple[str, ...] = ()
-    because: tuple[str, ...] = ()
-    next: str = ""
-    next_at: str | None = None
-    command: str = ""
+    service: str  #: its name
+    state: str  #: `running`, `backoff`, …: see states.md
+    active: str  #: the same in the words of systemd: `active`, `activating`, …
+    ready: bool  #: whether it is of use
+    depth: int  #: how far from the one that was asked about
+    says: str  #: how it is and why, in a sentence
+    remarks: tuple[str, ...] = ()  #: what else is to be known of it
+    evidence: tuple[str, ...] = ()  #: its own last words, line by line
+    because: tuple[str, ...] = ()  #: what it hangs on, explained by the links below it
+    next: str = ""  #: what stackd does next about it; empty when all is as it should be
+    next_at: str | None = None  #: when, where a clock decides; RFC 3339, UTC
+    command: str = ""  #: what to type next
+
+
+class Explained(Success, frozen=True, kw_only=True):
+    """Why a service runs or does not: it, and what it hangs on down to the root of it."""
+
+    service: str  #: which was asked about
+    chain: tuple[Link, ...]  #: the service itself first
 
 
 def explain(options: Options) -> int:
@@ -53,9 +60,9 @@ def explain(options: Options) -> int:
         below = _chain(nodes, name)
         stops = _stops(client, below)
     context = Context(nodes, stops, render.utc_now(), _program(options))
-    links = [_link(step, context) for step in below]
+    links = tuple(_link(step, context) for step in below)
     if options.json:
-        emit(service=name, chain=links)
+        emit(Explained(service=name, chain=links))
     else:
         say_lines(lines(links, context), options.no_color)
     node = nodes[name]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from supervisor_stack.cli.options import PROGRAM, Options
 from supervisor_stack.cli.render import span, utc_now
+from supervisor_stack.control.client.outcomes import failure
 from supervisor_stack.control.parts import Outcome
 from supervisor_stack.errors import OperationError
 
@@ -31,9 +32,10 @@ class Deed(NamedTuple):
 
     def error(self, outcome: Outcome) -> OperationError:
         """A failure as stackd tells it."""
-        message = f"cannot {self.verb(outcome.service)} {outcome.service}: {outcome.error}"
-        truth = self.truths.get(outcome.service, "")
-        return OperationError(message, (*outcome.detail, truth) if truth else outcome.detail)
+        error = failure(self.verb(outcome.service), outcome)
+        if truth := self.truths.get(outcome.service, ""):
+            error.detail = (*error.detail, truth)
+        return error
 
 
 def told(outcome: Outcome, deed: Deed) -> OperationError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
@@ -18,10 +18,11 @@ import msgspec
 
 from supervisor_stack.cli import render
 from supervisor_stack.cli.options import Options
-from supervisor_stack.cli.output import VERSION, InterruptError, emit_line, say
+from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, shape_of
+from supervisor_stack.cli.shapes import OUTPUTS, Failure, Hosts, HostsFailure
 from supervisor_stack.cli.table import GAP, Column, Row, Table
 from supervisor_stack.control.parts import ServiceStatus
-from supervisor_stack.errors import RequestError
+from supervisor_stack.errors import OperationError, RequestError, StackError
 
 _BY_SEVERITY = (0, 3, 1, 124, 4, 7, 6, 2, InterruptError.exit_code)
 """Exit codes, from what is well to what says least about how it is."""
@@ -41,13 +42,9 @@ class Answer(NamedTuple):
         try:
             return msgspec.json.decode(self.out)
         except msgspec.DecodeError:
-            told = self.err.decode(errors="replace").splitlines()
-            error = {
-                "kind": "internal",
-                "message": f"cannot understand the answer of {self.host}",
-                "detail": told,
-            }
-            return {"v": VERSION, "ok": False, "error": error}
+            told = tuple(self.err.decode(errors="replace").splitlines())
+            error = StackError(f"cannot understand the answer of {self.host}", told)
+            return msgspec.to_builtins(Failure(error=shape_of(error)))
 
 
 def carry_out(hosts: Sequence[str], options: Options, words: Sequence[str]) -> int:
@@ -55,18 +52,34 @@ def carry_out(hosts: Sequence[str], options: Options, words: Sequence[str]) -> i
     words = without_hosts(words)
     if options.watch:
         raise RequestError("cannot watch several hosts: there is one screen; name one of them")
-    if options.follow:
-        return worst(_stream(hosts, words, options.json))
+    if options.follow or OUTPUTS[options.verb].is_stream:
+        codes = _stream(hosts, words, options.json)
+        if options.json and any(codes):
+            failed = (host for host, code in zip(hosts, codes, strict=True) if code)
+            emit_error(_failed(dict.fromkeys(failed, "see its last line")))
+        return worst(codes)
     if options.verb == "status" and not options.json:
         answers = _ask(hosts, [*words, "--json"])
         _say_table(answers, options.no_color)
     elif options.json:
         answers = _ask(hosts, words)
-        objects = {answer.host: answer.json for answer in answers}
-        emit_line({"v": VERSION, "ok": all(each["ok"] for each in objects.values()), "hosts": objects})
+        _emit({answer.host: answer.json for answer in answers})
     else:
         return worst(_stream(hosts, words, json=False))
     return worst([answer.code for answer in answers])
+
+
+def _emit(objects: dict[str, Any]) -> None:
+    failed = {host: told["error"]["message"] for host, told in objects.items() if not told["ok"]}
+    if failed:
+        emit(HostsFailure(error=shape_of(_failed(failed)), hosts=objects))
+    else:
+        emit(Hosts(hosts=objects))
+
+
+def _failed(causes: Mapping[str, str]) -> OperationError:
+    detail = tuple(f"{host}: {cause}" for host, cause in causes.items())
+    return OperationError(f"cannot answer for {', '.join(causes)}", detail)
 
 
 def without_hosts(words: Sequence[str]) -> list[str]:

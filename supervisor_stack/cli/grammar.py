@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple, get_args
 
-from supervisor_stack.cli.options import DEFAULT_LINES, STATES
+from supervisor_stack.cli.options import DEFAULT_LINES
+from supervisor_stack.control.states import STATES
 from supervisor_stack.errors import OperationError, StackError, TimedOutError, UnreachableError
 from supervisor_stack.spec import Role
 

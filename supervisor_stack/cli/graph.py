@@ -11,6 +11,7 @@ from supervisor_stack.cli import render
 from supervisor_stack.cli.lines import Line, Part, say_lines
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import emit, say, tell
+from supervisor_stack.cli.shapes import Success
 from supervisor_stack.cli.table import Tone
 from supervisor_stack.cli.target import config_file, connect
 from supervisor_stack.control.messages import Graph
@@ -27,17 +28,17 @@ _STYLES = {"requires": "solid", "wants": "dashed", "after": "dotted"}
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """A service in the graph. Where no stackd runs, nothing is known of how it is."""
 
-    name: str
-    kind: str
-    type: str
-    state: str | None = None
-    active: str | None = None
-    wanted: str | None = None
-    ready: bool | None = None
-    reason: str = ""
-    requires: tuple[str, ...] = ()
-    wants: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    name: str  #: of the service
+    kind: str  #: `nginx`, `uwsgi`, `redis`, `mysqld` or `command`
+    type: str  #: `service` or `task`
+    state: str | None = None  #: `running`, `backoff`, …: see states.md
+    active: str | None = None  #: the same in the words of systemd
+    wanted: str | None = None  #: what the operator asked for: `running` or `stopped`
+    ready: bool | None = None  #: whether it is of use
+    reason: str = ""  #: why it is not as wanted; empty when it is
+    requires: tuple[str, ...] = ()  #: what has to be ready before it starts
+    wants: tuple[str, ...] = ()  #: what is started with it, and may fail
+    after: tuple[str, ...] = ()  #: what it starts after, if that is started too
 
     @property
     def tone(self) -> Tone | None:
@@ -62,6 +63,13 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
+class Drawn(Success, frozen=True, kw_only=True):
+    """Who needs whom."""
+
+    stack: str  #: its name
+    services: tuple[Point, ...]  #: those that were named and all that they need, or all
+
+
 Points = Mapping[str, Point]
 
 
@@ -73,7 +81,7 @@ def graph(options: Options) -> int:
     require_known(options.services, list(points))
     roots = tuple(dict.fromkeys(options.services)) or roots_of(points)
     if options.json:
-        emit(stack=stack, services=[points[name] for name in below(points, roots)])
+        emit(Drawn(stack=stack, services=tuple(points[name] for name in below(points, roots))))
     elif options.dot:
         for line in dot(stack, points, roots):
             say(line)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from supervisor_stack.cli.hosts import hosts_file
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import emit, say, tell
+from supervisor_stack.cli.shapes import KeyPair
 from supervisor_stack.cli.target import config_file
 from supervisor_stack.config.keys import CLIENTS, KEY_NAME, LEAST, PUBLIC, ROLES, SECRET, SERVER, read_roles
 from supervisor_stack.config.places import keys_folder
@@ -139,7 +140,7 @@ def _add_line(path: Path, line: str) -> None:
 
 def _tell(options: Options, files: Files, *what_next: str) -> int:
     if options.json:
-        emit(public=str(files.public), secret=str(files.secret))
+        emit(KeyPair(public=str(files.public), secret=str(files.secret)))
         return 0
     for path in files:
         say(str(path))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from supervisor_stack.cli.options import Options
-from supervisor_stack.cli.output import emit, emit_error, say, tell_error
+from supervisor_stack.cli.output import emit, say, shape_of, tell_error
+from supervisor_stack.cli.shapes import Names, NamesFailure
 from supervisor_stack.cli.target import config_file, connect
-from supervisor_stack.control.messages import List
 from supervisor_stack.errors import ConfigError, NotPermittedError, TimedOutError, UnreachableError
 
 PATIENCE = 1.0
@@ -19,20 +19,20 @@ def names(options: Options) -> int:
     """The services of the stack; those of its file, and the error, where stackd tells nothing."""
     try:
         with connect(options, PATIENCE) as client:
-            services = client.request(List()).services
+            services = client.names()
     except (UnreachableError, NotPermittedError, TimedOutError) as error:
         services = _declared(options)
         if not services:
             raise
         error.detail = (*error.detail, f"the names are those in {config_file(options)}")
         if options.json:
-            emit_error(error, services=services)
+            emit(NamesFailure(error=shape_of(error), services=services))
         else:
             _print(services)
             tell_error(error)
         return NOT_ASKED
     if options.json:
-        emit(services=services)
+        emit(Names(services=services))
     else:
         _print(services)
     return 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from supervisor_stack.cli.failure import Deed
 from supervisor_stack.cli.options import ALL, Options
-from supervisor_stack.cli.output import InterruptError, emit, emit_error, tell_error
+from supervisor_stack.cli.output import InterruptError, emit, shape_of, tell_error
 from supervisor_stack.cli.progress import view, watch
+from supervisor_stack.cli.shapes import Begun, Ended, OperationFailure
 from supervisor_stack.cli.target import connect
-from supervisor_stack.control.client import Operation, StackClient
+from supervisor_stack.control.client import Operation
+from supervisor_stack.control.client.outcomes import in_one, unexplained
 from supervisor_stack.control.messages import (
     Accepted,
     Finished,
@@ -18,10 +20,7 @@ from supervisor_stack.control.messages import (
     Stop,
 )
 from supervisor_stack.control.purpose import purpose
-from supervisor_stack.errors import OperationError, TimedOutError
-
-LEAVE_TIMEOUT = 10.0
-"""Seconds for stackd to leave when all its services are stopped, or left."""
+from supervisor_stack.errors import OperationError
 
 
 def operate(options: Options) -> int:
@@ -37,12 +36,12 @@ def operate(options: Options) -> int:
                 raise TypeError(f"an operation begins with Accepted, not with {accepted}")
             if not options.wait:
                 if options.json:
-                    emit(op=accepted.op, services=accepted.services)
+                    emit(Begun(op=accepted.op, services=accepted.services))
                 return 0
             with view(Deed(options), accepted) as shown:
                 finished = watch(steps, shown)
             if isinstance(message, Shutdown) and finished.ok:
-                _see_off(client, message)
+                client.see_off(message)
     except KeyboardInterrupt:
         detail = f"{truth}: {purpose(message)}; see how with: stackctl status"
         raise InterruptError("cannot wait for the end: interrupted", (detail,)) from None
@@ -64,30 +63,16 @@ def _message(options: Options) -> Operation:
             return Shutdown(keep_services=options.keep_services)
 
 
-def _see_off(client: StackClient, message: Shutdown) -> None:
-    if not client.wait_gone(LEAVE_TIMEOUT):
-        raise TimedOutError(
-            f"cannot shut down the stack: stackd did not leave within {LEAVE_TIMEOUT:g} s",
-            ("all services go on." if message.keep_services else "all services are stopped.",),
-        )
-
-
 def _report(message: Operation, finished: Finished, options: Options) -> int:
     """The exit code. To a person the failures were told already."""
     failed = [Deed(options).error(each) for each in finished.outcomes if each.error]
     if not finished.ok and not failed:
-        unexplained = OperationError(f"cannot {purpose(message)}: stackd does not say why")
-        failed = [unexplained]
+        failed = [unexplained(message)]
         if not options.json:
-            tell_error(unexplained)
+            tell_error(failed[0])
     if options.json and failed:
-        whole = failed[0] if len(failed) == 1 else _summary(message, failed)
-        emit_error(whole, op=finished.op, services=finished.outcomes)
+        error = shape_of(in_one(message, failed))
+        emit(OperationFailure(error=error, op=finished.op, services=finished.outcomes))
     elif options.json:
-        emit(op=finished.op, services=finished.outcomes)
+        emit(Ended(op=finished.op, services=finished.outcomes))
     return OperationError.exit_code if failed else 0
-
-
-def _summary(message: Operation, errors: list[OperationError]) -> OperationError:
-    detail = tuple(line for error in errors for line in (error.message, *error.detail))
-    return OperationError(f"cannot {purpose(message)}: {len(errors)} services failed", detail)

@@ -5,18 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from supervisor_stack.control.states import Awaited
 from supervisor_stack.spec import Role
 
 PROGRAM = "stackctl"
 ALL = "all"
 DEFAULT_LINES = 20
 """Of logs and events."""
-
-STATES = (
-    "ready", "stopped", "waiting", "starting", "running", "reloading", "stopping", "killing", "backoff",
-    "exited", "failed", "inactive", "activating", "active", "deactivating",
-)  # fmt: skip
-"""What `wait --for` waits for: readiness, or a state by either of its names."""
 
 
 class Options(argparse.Namespace):
@@ -39,7 +34,7 @@ class Options(argparse.Namespace):
     plan: bool = False
     lines: int | None = None
     follow: bool = False
-    state: str = "ready"
+    state: Awaited = "ready"
     signal: str = ""
     dot: bool = False
     period: float = 1.0

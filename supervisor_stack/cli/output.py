@@ -7,10 +7,8 @@ import sys
 import msgspec
 
 from supervisor_stack.cli.options import PROGRAM
+from supervisor_stack.cli.shapes import Error, Failure
 from supervisor_stack.errors import StackError
-
-VERSION = 1
-"""Of the objects that --json prints."""
 
 
 class InterruptError(StackError):
@@ -30,21 +28,20 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def emit(**fields: object) -> None:
-    """The one object of a --json that succeeded."""
-    emit_line({"v": VERSION, "ok": True, **fields})
-
-
-def emit_line(message: object) -> None:
-    """One line of a stream of JSON."""
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
+def emit(message: msgspec.Struct) -> None:
+    """The one object of a --json, or one line of a stream: one of the shapes of shapes.py."""
+    sys.stdout.buffer.write(_encoded(message) + b"\n")
     sys.stdout.buffer.flush()
 
 
-def emit_error(error: StackError, **fields: object) -> None:
+def emit_error(error: StackError) -> None:
     """The one object of a --json that failed, or the last line of a stream."""
-    told = {"kind": error.kind, "message": error.message, "detail": error.detail}
-    emit_line({"v": VERSION, "ok": False, "error": told, **fields})
+    emit(Failure(error=shape_of(error)))
+
+
+def shape_of(error: StackError) -> Error:
+    """An error as --json tells it."""
+    return Error(kind=error.kind, message=error.message, detail=error.detail)
 
 
 def tell_error(error: StackError) -> None:
@@ -55,3 +52,13 @@ def tell_error(error: StackError) -> None:
 def error_text(error: StackError) -> str:
     """The lines of that."""
     return "\n  ".join((f"{PROGRAM}: {error.message}", *error.detail))
+
+
+def _encoded(message: msgspec.Struct) -> bytes:
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:
+        # A path or a word of the command line that is not UTF-8. Escaped, each of its bytes stays.
+        from json import dumps
+
+        return dumps(msgspec.to_builtins(message), separators=(",", ":")).encode()

@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    json = "--json" in words  # also when the rest of them cannot be understood
+    # Also when the rest of them cannot be understood.
+    json = any(word.partition("=")[0] == "--json" for word in words)
     codes: dict[type[StackError], int] = {}
     try:
         options = parse(words)
@@ -51,13 +52,22 @@ def _run(words: Sequence[str]) -> int:
             options.hosts = hosts
         return _load(verb.carry_out)(options)
     except KeyboardInterrupt:
+        # A person knows. What was going on in stackd and goes on has been told by the verb.
+        if json:
+            emit_error(InterruptError("cannot go on: interrupted"))
         return InterruptError.exit_code
+    except BrokenPipeError:
+        raise
     except StackError as error:
         if json:
             emit_error(error)
         else:
             tell_error(error)
         return codes.get(type(error), error.exit_code)
+    except Exception as error:
+        if json:
+            emit_error(StackError("cannot go on: internal error", (f"{type(error).__name__}: {error}",)))
+        raise
 
 
 def _hosts(options: Options, verb: Verb) -> list[str]:

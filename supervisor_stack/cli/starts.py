@@ -13,21 +13,21 @@ _SETTLED = ("stopped", "exited", "failed", "backoff")
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """The start of one service: the present run's, or the last one's. Seconds are null where an end of the
-    time is not known. `waited_for`: the last of its needs to be ready, so that this one could begin."""
+    """The start of one service: the present run's, or the last one's. Times are RFC 3339 in UTC, and null
+    where it did not come so far, or nobody saw it; seconds are null where an end of the time is not known."""
 
-    name: str
-    kind: str
-    state: str
-    asked: str
-    begun: str | None
-    spawned: str | None
-    ready: str | None
-    tries: int
-    waited_for: str
-    waited_seconds: float | None
-    took_seconds: float | None
-    critical: bool = False
+    name: str  #: of the service
+    kind: str  #: `nginx`, `uwsgi`, `redis`, `mysqld` or `command`
+    state: str  #: what it is in now
+    asked: str  #: when it was to run
+    begun: str | None  #: when all that it needs was ready
+    spawned: str | None  #: when its process was made
+    ready: str | None  #: when it was of use; of a task: when it was done
+    tries: int  #: how many runs it took so far; the last one is told
+    waited_for: str  #: the last of its needs to be ready, so that this one could begin
+    waited_seconds: float | None  #: from `asked` to `begun`
+    took_seconds: float | None  #: from `begun` to `ready`
+    critical: bool = False  #: whether it is on the critical path
 
 
 def starts_of(nodes: Mapping[str, Node]) -> dict[str, Start]:

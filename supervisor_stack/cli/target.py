@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 from supervisor_stack.cli.options import Options
+from supervisor_stack.control import reach
 from supervisor_stack.control.client import StackClient
-
-DEFAULT_CONFIG = "/etc/stackd/stackd.toml"
 
 
 def config_file(options: Options) -> str:
     """The path of the configuration file."""
-    return options.config or os.environ.get("STACKD_CONFIG") or DEFAULT_CONFIG
+    return reach.config_file(options.config)
 
 
 def connect(options: Options, timeout: float = 5.0) -> StackClient:
@@ -25,11 +22,6 @@ def connect(options: Options, timeout: float = 5.0) -> StackClient:
 
         host = find_host(*options.hosts)
         return StackClient(host.endpoint, timeout, host.keys)
-    return StackClient(options.socket or _configured(options), timeout)
-
-
-def _configured(options: Options) -> str:
-    # With --socket nothing of the configuration is needed, tomli included.
-    from supervisor_stack.config import locate
-
-    return locate(config_file(options), os.environ).socket
+    if options.socket:
+        return StackClient(options.socket, timeout)
+    return StackClient.from_config(options.config, timeout)

@@ -49,8 +49,11 @@ class _UnreadableError(Exception):
 
 
 def encode_request(request: AnyRequest) -> list[bytes]:
-    """The frames of a request, as a DEALER sends them."""
-    return [PROTOCOL, _encode(request)]
+    """The frames of a request, as a DEALER sends them. Raises RequestError."""
+    try:
+        return [PROTOCOL, _encode(request)]
+    except UnicodeEncodeError:  # such as a word of a command line that is not UTF-8
+        raise RequestError("cannot send the request: a string in it is not UTF-8") from None
 
 
 def decode_request(frames: Frames) -> AnyRequest:

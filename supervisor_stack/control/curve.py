@@ -6,13 +6,20 @@ Both sides have keys: the client knows that of its stackd before, and stackd kno
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from time import monotonic
 from typing import NamedTuple
 
 import zmq
 
 from supervisor_stack.control.reach import TCP
-from supervisor_stack.errors import NotPermittedError, RequestError, StackError, TimedOutError
+from supervisor_stack.errors import (
+    NotPermittedError,
+    RequestError,
+    StackError,
+    TimedOutError,
+    UnreachableError,
+)
 
 _HANDSHAKE_FAILED = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -64,19 +71,36 @@ def secure(socket: zmq.Socket[bytes], keys: CurveKeys | None) -> None:
 def greet(endpoint: str, keys: CurveKeys | None, monitor: zmq.Socket[bytes], timeout: float) -> None:
     """Return when both sides have proved their keys. Over ipc there is nothing to wait for.
 
-    Raises NotPermittedError when stackd hangs up, TimedOutError after `timeout` seconds.
+    Raises NotPermittedError when stackd hangs up, UnreachableError when it is gone, TimedOutError after
+    `timeout` seconds.
     """
     if keys is None:
         return
     deadline = monotonic() + timeout
-    subject = f"cannot reach stackd at {endpoint}"
     while monitor.poll(max(0, int((deadline - monotonic()) * 1000))):
-        event, _ = _EVENT.unpack(monitor.recv_multipart()[0])
-        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+        if is_greeted(endpoint, monitor.recv_multipart()):
             return
-        if event & (_HANDSHAKE_FAILED | zmq.EVENT_DISCONNECTED):
-            raise _explained(NotPermittedError, f"{subject}: it hung up before the keys were agreed upon")
-    raise _explained(TimedOutError, f"{subject}: no agreement on the keys within {timeout:g} s")
+    raise not_greeted(endpoint, timeout)
+
+
+def is_greeted(endpoint: str, event: Sequence[bytes]) -> bool:
+    """Whether both sides have proved their keys, by what the socket monitor tells.
+
+    Raises NotPermittedError when stackd hangs up, UnreachableError when it is gone.
+    """
+    number, _ = _EVENT.unpack(event[0])
+    subject = f"cannot reach stackd at {endpoint}"
+    if number & (_HANDSHAKE_FAILED | zmq.EVENT_DISCONNECTED):
+        raise _explained(NotPermittedError, f"{subject}: it hung up before the keys were agreed upon")
+    if number == zmq.EVENT_CONNECT_RETRIED:
+        raise UnreachableError(f"{subject}: it is not running any more")
+    return bool(number == zmq.EVENT_HANDSHAKE_SUCCEEDED)
+
+
+def not_greeted(endpoint: str, timeout: float) -> StackError:
+    """What is wrong when that takes longer than `timeout` seconds."""
+    subject = f"cannot reach stackd at {endpoint}"
+    return _explained(TimedOutError, f"{subject}: no agreement on the keys within {timeout:g} s")
 
 
 def heard_at(endpoint: str, events: str) -> str:

@@ -125,23 +125,20 @@ AnyRequest = (
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something happened to a service. `seq` grows by one each; `time` is RFC 3339, UTC.
+    """Something happened to a service."""
 
-    `by`: who asked for it, where somebody did: a user, `key NAME`, a signal to stackd, or `stackd` itself.
-    """
-
-    seq: int
-    time: str
-    service: str
-    event: str
-    state: str
-    previous: str
-    wanted: str
-    run: int
-    pid: int | None = None
-    reason: str = ""
-    detail: tuple[str, ...] = ()
-    by: str = ""
+    seq: int  #: its number; each stackd counts from 1
+    time: str  #: when; RFC 3339, UTC
+    service: str  #: to which
+    event: str  #: what, in the past tense: `ProcessExited`
+    state: str  #: of the service since then
+    previous: str  #: its state before
+    wanted: str  #: whether it is to run: `running` or `stopped`
+    run: int  #: the number of its present or last run
+    pid: int | None = None  #: of its main process, if there is one
+    reason: str = ""  #: why it is not as wanted; empty when it is
+    detail: tuple[str, ...] = ()  #: the evidence, line by line
+    by: str = ""  #: who asked, if anybody: a user, `key NAME`, a signal to stackd, or `stackd` itself
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
@@ -167,11 +164,12 @@ class ListReply(Reply, frozen=True, tag="list"):
 
 
 class EventsReply(Reply, frozen=True, tag="events"):
-    """Answers Events, oldest first."""
+    """Answers Events, oldest first. Each `stackd` counts anew; one that does not say who it is, is older."""
 
     notices: tuple[Notice, ...]
     events: str
     seq: int
+    stackd: Daemon | None = None
 
 
 class GraphReply(Reply, frozen=True, tag="graph"):

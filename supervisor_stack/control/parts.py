@@ -10,82 +10,82 @@ import msgspec
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """One process of a service."""
 
-    pid: int
-    parent: int
-    command: str
-    cpu_percent: float | None = None
-    memory_bytes: int | None = None
+    pid: int  #: its process id
+    parent: int  #: the process id of its parent
+    command: str  #: its command line
+    cpu_percent: float | None = None  #: of one processor, since it was asked for last; null: not known
+    memory_bytes: int | None = None  #: resident; null: not known
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """How an earlier run ended."""
 
-    run: int
-    time: str
-    reason: str
-    lasted: float
+    run: int  #: the number of the run
+    time: str  #: when it ended; RFC 3339, UTC
+    reason: str  #: `exit status 1`, `killed by SIGSEGV`, and its last words
+    lasted: float  #: seconds from its start to its end
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a probe was answered last, of run `run`. `answer` empty: there is no more to say than `ok`."""
+    """What a probe was answered last."""
 
-    probe: Literal["ready", "alive"]
-    run: int
-    time: str
-    ok: bool
-    answer: str = ""
+    probe: Literal["ready", "alive"]  #: which one
+    run: int  #: the number of the run that was asked
+    time: str  #: when; RFC 3339, UTC
+    ok: bool  #: whether it is as it should be
+    answer: str = ""  #: what it said; empty: there is no more to say
 
 
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
-    """What `stackctl status SERVICE` tells beyond the line of the table.
+    """What `stackctl status SERVICE` tells beyond the line of the table."""
 
-    `log_to`: where its output goes, as in the configuration; `log`: the file, where it is one. `logs`: the
-    files that it writes by itself. `held`: the listening sockets that stackd holds for it. `kept`: when its
-    configuration was copied last, in local time. `other_runs`: older runs of which processes are still there.
-    """
-
-    command: tuple[str, ...] = ()
-    config: str = ""
-    log_to: str = ""
-    log: str = ""
-    logs: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
-    kept: str = ""
-    other_runs: tuple[int, ...] = ()
-    watching: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
-    wants: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    needed_by: tuple[str, ...] = ()
-    probe: str = ""
-    alive: str = ""
-    evidence: tuple[str, ...] = ()
-    exits: tuple[Exit, ...] = ()
-    tree: tuple[Process, ...] = ()
-    answers: tuple[Answer, ...] = ()
+    command: tuple[str, ...] = ()  #: what is executed
+    config: str = ""  #: the service's own configuration file
+    log_to: str = ""  #: where its output goes, as in the configuration: `file`, `journal`, …
+    log: str = ""  #: the file of its output, where it is one
+    logs: tuple[str, ...] = ()  #: the files that it writes by itself
+    addresses: tuple[str, ...] = ()  #: where it listens
+    held: tuple[str, ...] = ()  #: the listening sockets that stackd holds for it
+    kept: str = ""  #: when its configuration was copied last, in local time
+    other_runs: tuple[int, ...] = ()  #: older runs of which processes are still there
+    watching: tuple[str, ...] = ()  #: the folders that are watched for changes
+    requires: tuple[str, ...] = ()  #: what has to be ready before it starts
+    wants: tuple[str, ...] = ()  #: what is started with it, and may fail
+    after: tuple[str, ...] = ()  #: what it starts after, if that is started too
+    needed_by: tuple[str, ...] = ()  #: who requires it
+    probe: str = ""  #: how it is asked whether it is ready
+    alive: str = ""  #: how it is asked whether it still answers
+    evidence: tuple[str, ...] = ()  #: of its state, line by line
+    exits: tuple[Exit, ...] = ()  #: how its earlier runs ended, the last one first
+    tree: tuple[Process, ...] = ()  #: its processes
+    answers: tuple[Answer, ...] = ()  #: what its probes were answered last
 
 
-class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One service, as the contract prints it."""
+class ServiceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One service, as the contract prints it in a list of all."""
 
-    name: str
-    kind: str
-    state: str
-    active: str
-    wanted: Literal["running", "stopped"]
-    ready: bool
-    pid: int | None
-    run: int
-    restarts: int
-    adopted: bool
-    since: str
-    reason: str
-    next_retry: str | None
-    cpu_percent: float | None
-    memory_bytes: int | None
-    processes: int
-    detail: Detail | None = None
+    name: str  #: of the service
+    kind: str  #: `nginx`, `uwsgi`, `redis`, `mysqld` or `command`
+    state: str  #: `running`, `backoff`, …: see states.md
+    active: str  #: the same in the words of systemd: `active`, `activating`, …
+    wanted: Literal["running", "stopped"]  #: what the operator asked for
+    ready: bool  #: whether it is of use: it answers, or, of a task, is done
+    pid: int | None  #: of its main process; null: there is none
+    run: int  #: the number of its present or last run
+    restarts: int  #: how often it was started again by itself since the last reset
+    adopted: bool  #: whether this stackd took it over running
+    since: str  #: when it came into this state; RFC 3339, UTC
+    reason: str  #: why it is not as wanted; empty when it is
+    next_retry: str | None  #: when it is tried again, in backoff; RFC 3339, UTC
+    cpu_percent: float | None  #: of one processor; null: not known
+    memory_bytes: int | None  #: resident, of all its processes; null: not known
+    processes: int  #: how many it has
+
+
+class ServiceStatus(ServiceLine, frozen=True, kw_only=True):
+    """One service, and all about it where that was asked for."""
+
+    detail: Detail | None = None  #: all about it; null where it was not asked for
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,28 +148,24 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """stackd itself."""
 
-    pid: int
-    version: str
-    since: str
+    pid: int  #: its process id
+    version: str  #: of the software
+    since: str  #: when it began; RFC 3339, UTC. It tells one stackd from the next
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
     """The stack as a whole."""
 
-    name: str
-    state: Literal["starting", "running", "degraded", "stopping", "stopped"]
+    name: str  #: as in the configuration
+    state: Literal["starting", "running", "degraded", "stopping", "stopped"]  #: running: all wanted is ready
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How an operation ended for one service. `error` empty: as wanted.
+    """How an operation ended for one service."""
 
-    `probe`: what its ready probe was answered last, where that is no part of `error`. `next_retry`: when
-    stackd tries again all the same.
-    """
-
-    service: str
-    state: str
-    error: str = ""
-    detail: tuple[str, ...] = ()
-    probe: str = ""
-    next_retry: str | None = None
+    service: str  #: for which
+    state: str  #: its state at the end
+    error: str = ""  #: what went wrong; empty: as wanted
+    detail: tuple[str, ...] = ()  #: the evidence, line by line, and what is true now
+    probe: str = ""  #: what its ready probe was answered last, where that is no part of `error`
+    next_retry: str | None = None  #: when stackd tries again all the same; RFC 3339, UTC

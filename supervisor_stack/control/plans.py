@@ -15,36 +15,29 @@ _INDENT = "    "
 
 
 class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A key of stackd.toml that differs, such as `log.max_bytes`.
+    """A key of stackd.toml that differs."""
 
-    `before`, `after`: the values in short, null where it is not set. `hidden`: they are not told, and empty.
-    """
-
-    key: str
-    before: str | None
-    after: str | None
-    hidden: bool = False
+    key: str  #: its path, such as `log.max_bytes`
+    before: str | None  #: its value, in short; null: it was not set
+    after: str | None  #: its value, in short; null: it is not set
+    hidden: bool = False  #: the values are not told, and empty
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs of one service, and what follows. `service` empty: of stackd itself.
+    """What differs of one service, and what follows."""
 
-    `unchanged`: nothing differs of it, but one that starts needs it. `effect`: what happens to it. `why`:
-    what happens and why, in words.
-    """
-
-    what: Literal["added", "removed", "changed", "unchanged"]
-    service: str
-    keys: tuple[KeyChange, ...]
-    effect: Literal["start", "stop", "restart", "none"]
-    why: str
+    what: Literal["added", "removed", "changed", "unchanged"]  #: unchanged: one that starts needs it
+    service: str  #: which; empty: stackd itself
+    keys: tuple[KeyChange, ...]  #: those that differ
+    effect: Literal["start", "stop", "restart", "none"]  #: what happens to it
+    why: str  #: what happens and why, in words
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs between the file `source` and what stackd runs; no `changes`: nothing does."""
+    """What differs between the configuration file and what stackd runs."""
 
-    source: str
-    changes: tuple[Change, ...] = ()
+    source: str  #: the path of the configuration file
+    changes: tuple[Change, ...] = ()  #: none: nothing differs
 
 
 def lines(plan: Plan) -> Iterator[tuple[str, str]]:

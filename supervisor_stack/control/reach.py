@@ -10,10 +10,30 @@ import os
 import socket
 from pathlib import Path
 
-from supervisor_stack.errors import NotPermittedError, RequestError, TimedOutError, UnreachableError
+from supervisor_stack.errors import (
+    NotPermittedError,
+    RequestError,
+    StackError,
+    TimedOutError,
+    UnreachableError,
+)
 
 SCHEME = "ipc://"
 TCP = "tcp://"
+DEFAULT_CONFIG = "/etc/stackd/stackd.toml"
+
+
+def config_file(path: str | os.PathLike[str] = "") -> str:
+    """The configuration file that is meant: this one, that of $STACKD_CONFIG, or the usual one."""
+    return os.fspath(path) or os.environ.get("STACKD_CONFIG") or DEFAULT_CONFIG
+
+
+def configured(path: str | os.PathLike[str] = "") -> str:
+    """The endpoint where the stackd of that configuration file listens. Raises ConfigError."""
+    # With a known endpoint nothing of the configuration is needed, tomli included.
+    from supervisor_stack.config import locate
+
+    return locate(config_file(path), os.environ).socket
 
 
 def socket_path(endpoint: str) -> str:
@@ -46,18 +66,25 @@ def knock(endpoint: str, timeout: float) -> None:
 
 
 def _knock_at_port(endpoint: str, timeout: float) -> None:
-    subject = f"cannot reach stackd at {endpoint}"
     try:
         socket.create_connection(address_of(endpoint), timeout).close()
-    except ConnectionRefusedError:
-        raise UnreachableError(f"{subject}: it is not running, or listens elsewhere") from None
-    except TimeoutError:
-        raise TimedOutError(
-            f"{subject}: no answer within {timeout:g} s",
-            ("the machine is down, or a firewall is in between",),
-        ) from None
     except OSError as error:
-        raise UnreachableError(f"{subject}: {error.strerror or error}") from None
+        raise not_at_port(endpoint, error, timeout) from None
+
+
+def not_at_port(endpoint: str, error: OSError, timeout: float) -> StackError:
+    """What is wrong when the port of a tcp endpoint cannot be connected to, within `timeout` seconds."""
+    subject = f"cannot reach stackd at {endpoint}"
+    match error:
+        case ConnectionRefusedError():
+            return UnreachableError(f"{subject}: it is not running, or listens elsewhere")
+        case TimeoutError():
+            return TimedOutError(
+                f"{subject}: no answer within {timeout:g} s",
+                ("the machine is down, or a firewall is in between",),
+            )
+        case _:
+            return UnreachableError(f"{subject}: {error.strerror or error}")
 
 
 def _knock_at_path(endpoint: str, timeout: float) -> None:

@@ -133,7 +133,11 @@ class Server:
                 known = [notice for notice in self._notices if notice.seq > request.since]
                 notices = tuple(known[-request.limit :]) if request.limit > 0 else ()
                 reply = messages.EventsReply(
-                    id=request.id, notices=notices, events=client.events, seq=self._seq
+                    id=request.id,
+                    notices=notices,
+                    events=client.events,
+                    seq=self._seq,
+                    stackd=self._status.stackd,
                 )
                 _reply(client, reply)
             case messages.Signal():

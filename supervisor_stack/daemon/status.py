@@ -62,7 +62,7 @@ class StatusReader:
         self._held = held
         self._meter = meter
         self._answers = answers
-        self._since = wall(now)
+        self.stackd = parts.Daemon(pid=os.getpid(), version=__version__, since=wall(now))
         self._lines: dict[str, _Line] = {}
 
     def prepare(self, request: messages.Status, then: Callable[[], None]) -> None:
@@ -75,7 +75,7 @@ class StatusReader:
         lines = [self._line(self._stack.services[name], request.detail) for name in names]
         return EncodedStatus(
             id=request.id,
-            stackd=parts.Daemon(pid=os.getpid(), version=__version__, since=self._since),
+            stackd=self.stackd,
             stack=parts.Stack(name=self._spec.name, state=self._stack.state),
             services=msgspec.Raw(b"[" + b",".join(lines) + b"]"),
             events=events,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from supervisor_stack import __version__
-from supervisor_stack.cli.options import STATES
 from supervisor_stack.control.messages import AnyRequest, Failed, Reset, Signal
+from supervisor_stack.control.states import STATES
 from supervisor_stack.core.state import ACTIVE, State
 from tests.cli.shop import DEADLINE, STACKCTL, Shop, environment, notice, service, stackctl
 from tests.peer import Peer

@@ -13,6 +13,7 @@ import msgspec
 
 from supervisor_stack.control import messages, parts, plans
 from supervisor_stack.errors import StackError
+from tests.field_notes import notes
 
 PARTS: tuple[type[msgspec.Struct], ...] = (
     parts.Daemon,
@@ -53,9 +54,10 @@ def _message(struct: type[msgspec.Struct]) -> Iterator[str]:
     fields = [field for field in msgspec.structs.fields(struct) if field.name != "id"]
     if not fields:
         return
+    meaning = notes(struct)
     yield ""
-    yield "| field | type | default |"
-    yield "|---|---|---|"
+    yield "| field | type | default |" + (" meaning |" if meaning else "")
+    yield "|---|---|---|" + ("---|" if meaning else "")
     annotations = {
         name: text
         for base in reversed(struct.__mro__)
@@ -63,7 +65,8 @@ def _message(struct: type[msgspec.Struct]) -> Iterator[str]:
     }
     for field in fields:
         default = "required" if field.required else f"`{_json(field.default)}`"
-        yield f"| `{field.name}` | {_type(annotations[field.name])} | {default} |"
+        note = f" {meaning.get(field.name, '')} |" if meaning else ""
+        yield f"| `{field.name}` | {_type(annotations[field.name])} | {default} |{note}"
 
 
 def _json(value: object) -> str:

@@ -8,8 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from tests.cli.schemas import FOLDER
 from tests.cli.shop import DEADLINE, STACKCTL, Ran, environment, stackctl
 from tests.network.bench import NetworkStack, free_ports
 
@@ -98,6 +100,8 @@ def test_the_status_of_several_is_one_table(fleet: Fleet) -> None:
 def test_for_programs_each_host_is_as_it_is_alone(fleet: Fleet) -> None:
     ran = fleet.ask("--host", "all", "status", "--json")
 
+    jsonschema.validate(ran.json, json.loads((FOLDER / "hosts.json").read_text()))
+    assert ran.json["error"]["message"] == "cannot answer for down, stranger"
     hosts = ran.json["hosts"]
     assert (ran.code, ran.json["v"], ran.json["ok"]) == (4, 1, False)
     assert list(hosts) == ["web1", "web2", "down", "stranger", "here"]
@@ -107,6 +111,20 @@ def test_for_programs_each_host_is_as_it_is_alone(fleet: Fleet) -> None:
     assert hosts["stranger"]["error"]["kind"] == "not-permitted"
     well = fleet.ask("--host", "web1,web2", "is-active", "web", "--json")
     assert (well.code, well.json["ok"], well.json["hosts"]["web1"]["state"]) == (0, True, "running")
+
+
+def test_lines_for_programs_come_with_their_host_and_the_error_last(fleet: Fleet) -> None:
+    ran = fleet.ask("--host", "web1,down", "events", "--json")
+
+    *told, last = map(json.loads, ran.out.splitlines())
+    assert {each["host"] for each in told} == {"web1", "down"}
+    assert {each["service"] for each in told if each["host"] == "web1"} == {"db", "web"}
+    assert [each["error"]["kind"] for each in told if each["host"] == "down"] == ["not-running"]
+    assert (last["error"]["message"], last["error"]["detail"]) == (
+        "cannot answer for down",
+        ["down: see its last line"],
+    )
+    assert (ran.code, ran.err) == (4, "")
 
 
 def test_what_each_does_is_told_with_its_name_and_the_worst_code_counts(fleet: Fleet) -> None:

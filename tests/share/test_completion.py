@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_stack.cli.grammar import VERBS
-from supervisor_stack.cli.options import STATES
+from supervisor_stack.control.states import STATES
 from tests.share.conftest import SERVICES
 from tests.share.shells import Fish, Shell, Zsh
 from tests.stack import HEAD, RunningStack

@@ -51,6 +51,10 @@ def test_the_wheel_has_the_pages_and_the_completions(of_checkout: zipfile.ZipFil
     assert "supervisor-stack/stackd.toml" in found
 
 
+def test_the_wheel_says_that_it_is_typed(of_checkout: zipfile.ZipFile) -> None:
+    assert "supervisor_stack/py.typed" in of_checkout.namelist()
+
+
 def test_what_makes_them_is_not_in_it(of_checkout: zipfile.ZipFile) -> None:
     tops = {name.partition("/")[0] for name in of_checkout.namelist()}
 

@@ -12,8 +12,9 @@ from supervisor_stack.cli.logs.files import NotKeptError
 from supervisor_stack.cli.logs.past import Line
 from supervisor_stack.cli.logs.sources import Source
 from supervisor_stack.cli.options import Options
-from supervisor_stack.cli.output import emit_line, tell, tell_error
+from supervisor_stack.cli.output import emit, emit_error, tell, tell_error
 from supervisor_stack.cli.render import visible
+from supervisor_stack.cli.shapes import LogLine
 from supervisor_stack.errors import StackError
 
 # Of the sixteen that each terminal has, those that can be read on white and on black.
@@ -73,6 +74,8 @@ class Printer(Display):
     def __init__(self, sources: Sequence[Source], options: Options) -> None:
         super().__init__(sys.stdout.fileno())
         self._json = options.json
+        self._goes_on = options.follow
+        self._errors: list[StackError] = []
         self._to_terminal = sys.stdout.isatty()
         self._prefixes = prefixes(sources, _is_colorful(options) and self._to_terminal)
 
@@ -90,17 +93,33 @@ class Printer(Display):
         tell(text)
 
     def _tell_error(self, error: StackError) -> None:
-        tell_error(error)
+        # For programs an error is the last line, so it has to wait; what has no end tells it to people.
+        if self._json and not self._goes_on:
+            self._errors.append(error)
+        else:
+            tell_error(error)
+
+    def close(self) -> None:
+        """All lines are shown."""
+        if self._errors:
+            emit_error(_in_one(self._errors))
+
+
+def _in_one(errors: Sequence[StackError]) -> StackError:
+    if len(errors) == 1:
+        return errors[0]
+    lines = tuple(line for error in errors for line in (error.message, *error.detail))
+    return StackError(f"cannot show {len(errors)} logs", lines)
 
 
 def _emit(source: Source, line: Line) -> None:
-    emit_line(
-        {
-            "service": source.service,
-            "file": source.path or None,
-            "time": None if line.time is None else _rfc3339(line.time),
-            "line": line.text.decode(errors="replace"),
-        }
+    emit(
+        LogLine(
+            service=source.service,
+            file=source.path or None,
+            time=None if line.time is None else _rfc3339(line.time),
+            line=line.text.decode(errors="replace"),
+        )
     )
 
 

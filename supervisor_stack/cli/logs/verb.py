@@ -25,6 +25,7 @@ def logs(options: Options) -> int:
     sources = find(options)
     printer = Printer(sources, options)
     stream(sources, count, options.follow, printer)
+    printer.close()
     return printer.exit_code
 
 
