@@ -5,10 +5,12 @@ python -m benchmarks.command_line [RUNS]
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from pathlib import Path
 
@@ -21,6 +23,23 @@ def wall(argv: list[str], env: dict[str, str]) -> float:
     """Milliseconds of one run, its output thrown away."""
     begun = time.monotonic()
     subprocess.run(argv, env=env, check=True, stdout=subprocess.DEVNULL)
+    return (time.monotonic() - begun) * 1000
+
+
+def wall_on_a_terminal(argv: list[str], env: dict[str, str]) -> float:
+    """The same with a person's terminal as its output: colours, and a table that fits."""
+    terminal, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (40, 120))
+    begun = time.monotonic()
+    with subprocess.Popen(
+        argv, env={**env, "TERM": "xterm-256color"}, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
+            while os.read(terminal, 65536):
+                pass
+    os.close(terminal)
+    assert process.returncode == 0, argv
     return (time.monotonic() - begun) * 1000
 
 
@@ -44,11 +63,15 @@ def main() -> None:
         for _ in range(runs):
             for name, argv in commands.items():
                 figures[name].append(wall(argv, stack.env))
+            shown = wall_on_a_terminal([*stackctl, "status"], stack.env)
+            figures.setdefault("stackctl status (terminal)", []).append(shown)
     for name in installed():
         with tempfile.TemporaryDirectory() as folder, running(name, Path(folder), "sleep 100000") as status:
             time.sleep(2)  # they do not tell when they can be asked
             argv = [*status, "app"] if name == "supervisord" else status
-            figures[f"status of {name}"] = [wall(argv, dict(os.environ)) for _ in range(runs)]
+            figures[f"status of {name} (terminal)"] = [
+                wall_on_a_terminal(argv, dict(os.environ)) for _ in range(runs)
+            ]
     for name, values in figures.items():
         row(name, values)
 
