@@ -173,6 +173,7 @@ class Entrance:
             self._write_to(connection, False)
             self.roster.remove(connection)
             self._unanswered -= connection.is_asking
+            connection.is_asking = False  # its answer may be on its way
             self._owed -= connection.owed
             self._pending -= connection.pending
             for each in (self._unsent, self._slow, self._begun):
