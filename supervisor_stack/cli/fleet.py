@@ -141,10 +141,16 @@ def _stream(hosts: Sequence[str], words: Sequence[str], json: bool) -> list[int]
     lock = Lock()
 
     def pass_on(host: str, lines: IO[bytes], to: IO[bytes], form: Callable[[str, bytes], bytes]) -> None:
-        for line in lines:
-            with lock:
-                to.write(form(host, line))
-                to.flush()
+        try:
+            for line in lines:
+                with lock:
+                    to.write(form(host, line))
+                    to.flush()
+        except BaseException:
+            # Nobody reads any more (`| head`), or it cannot be understood: none of them has to go on.
+            for process in running.values():
+                process.terminate()
+            raise
 
     def named(host: str, line: bytes) -> bytes:
         return f"{host + ':':<{width}} ".encode() + line
@@ -154,10 +160,13 @@ def _stream(hosts: Sequence[str], words: Sequence[str], json: bool) -> list[int]
 
     out, err = sys.stdout.buffer, sys.stderr.buffer
     with ThreadPoolExecutor(2 * len(hosts)) as pool, _started(hosts, words) as running:
+        passed = []
         for host, process in running.items():
             if process.stdout and process.stderr:
-                pool.submit(pass_on, host, process.stdout, out, with_host if json else named)
-                pool.submit(pass_on, host, process.stderr, err, named)
+                passed.append(pool.submit(pass_on, host, process.stdout, out, with_host if json else named))
+                passed.append(pool.submit(pass_on, host, process.stderr, err, named))
+    for each in passed:
+        each.result()
     return [process.returncode for process in running.values()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -123,5 +124,5 @@ def _is_key(text: str) -> bool:
 
     try:
         return len(text) == _PUBLIC_LENGTH and bool(z85.decode(text)) and not Path(text).exists()
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, struct.error):
         return False

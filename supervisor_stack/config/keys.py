@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import stat
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -112,7 +113,7 @@ def _read(path: Path) -> tuple[bytes, bytes | None]:
     try:
         keys = load_certificate(path)
         sizes = {len(z85.decode(key)) for key in keys if key is not None}
-    except (OSError, ValueError, IndexError, KeyError):
+    except (OSError, ValueError, IndexError, KeyError, struct.error):
         sizes = set()
     if sizes != {_LENGTH}:
         raise ValueError(

@@ -27,7 +27,9 @@ class Operations:
 
     def open(self, op: int, verb: Verb, service: Service) -> None:
         """Begin to wait for a service; to be called before the request is carried out."""
-        self._open.setdefault(service.name, {})[op] = (verb, service.run)
+        # A run that is under way beside the present one is none that was asked for here.
+        run = service.last_run if verb == "restart" else service.run
+        self._open.setdefault(service.name, {})[op] = (verb, run)
 
     def conclude(self, service: Service) -> list[do.Action]:
         """The operations that end with what the service is now."""
@@ -52,7 +54,8 @@ class Operations:
 
 
 def judge(verb: Verb, run: int, service: Service) -> Verdict | None:
-    """How the operation ended, or None while it goes on. `run` is the service's when it was asked."""
+    """How the operation ended, or None while it goes on. `run` was the service's when it was asked; for a
+    restart the last one that had begun."""
     match verb:
         case "start":
             return _start(service)
@@ -67,7 +70,7 @@ def judge(verb: Verb, run: int, service: Service) -> Verdict | None:
 def _restart(run: int, service: Service) -> Verdict | None:
     if service.successor or service.renew:
         return None
-    if service.wanted and not service.is_stuck and (service.again or service.run == run):
+    if service.wanted and not service.is_stuck and (service.again or service.run <= run):
         if service.state is State.RUNNING and not service.again:
             return Verdict(service.rejected, (*service.rejected_detail, _goes_on(service)))
         return Verdict(service.reason) if service.state is State.WAITING and service.blocked else None

@@ -180,7 +180,7 @@ def _rests(service: Service) -> bool:
     """Whether a start would begin something."""
     if service.state is State.EXITED:
         return service.spec.type == "service" or not service.wanted
-    return not service.wanted or service.state is State.FAILED
+    return not service.wanted or service.state in (State.FAILED, State.BACKOFF)
 
 
 def _needed(names: Iterable[str], new: Mapping[str, ServiceSpec]) -> dict[str, str]:

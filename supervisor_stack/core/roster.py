@@ -41,10 +41,12 @@ class Roster:
         before = self.services[name]
         # A copy of another file is none of this one.
         kept = before.kept if (spec.config, spec.copy) == (before.spec.config, before.spec.copy) else ""
-        runs_as = None
-        if not before.is_down and needs_new_run(before.run_spec, spec):
-            runs_as = msgspec.structs.replace(before.run_spec, check=None)  # code, and of no use any more
-        after = msgspec.structs.replace(before, spec=spec, kept=kept, runs_as=runs_as)
+        runs_as = None if before.is_down else _made_by(before.run_spec, spec)
+        successor = before.successor
+        if successor:
+            stale = _made_by(successor.runs_as or before.spec, spec)
+            successor = msgspec.structs.replace(successor, runs_as=stale)
+        after = msgspec.structs.replace(before, spec=spec, kept=kept, runs_as=runs_as, successor=successor)
         self.become(after)
         return after
 
@@ -67,6 +69,13 @@ class Roster:
         """What is to be written down, once."""
         touched, self._touched = self._touched, {}
         return [do.Remember(service=name, record=self.services.get(name)) for name in touched]
+
+
+def _made_by(then: ServiceSpec, now: ServiceSpec) -> ServiceSpec | None:
+    """What a run was made by, if that is not as good as what is wanted now."""
+    if not needs_new_run(then, now):
+        return None
+    return msgspec.structs.replace(then, check=None)  # code, and of no use any more
 
 
 def _without_strangers(spec: ServiceSpec, names: Container[str]) -> ServiceSpec:

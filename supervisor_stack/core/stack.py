@@ -72,7 +72,7 @@ class Stack:
 
     def start(self, op: int, names: Iterable[str], now: float, by: str = "") -> Undertaking:
         """Start services and what they need. Raises UnknownServiceError and RefusedError."""
-        named = self.known(names)
+        named = self._staying("start", names)
         self._refuse_while_shutting_down("start", named)
         pulled = self.graph.with_needs(named)
         requests = [ev.StartRequested(service=name, by=by) for name in pulled]
@@ -103,11 +103,12 @@ class Stack:
 
         `hard`: the present run ends before the new one begins, also where it could be the other way.
         """
-        named = self.known(names)
+        named = self._staying("restart", names)
         self._refuse_while_shutting_down("restart", named)
         going = named
         if cascade:
-            affected = self.graph.with_dependents(named)
+            dependents = self.graph.with_dependents(named)
+            affected = [name for name in dependents if name not in self._roster.retired]
             going = [name for name in affected if name in named or not self._is_out_of_use(name)]
         needs = [name for name in self.graph.with_needs(going) if name not in going]
         requests: list[ev.Event] = [ev.StartRequested(service=name, by=by) for name in needs]
@@ -229,6 +230,19 @@ class Stack:
                     f"no service `{name}`", (f"the services are: {', '.join(sorted(self.services))}",)
                 )
         return named or sorted(self.services)
+
+    def _staying(self, verb: str, names: Iterable[str]) -> list[str]:
+        """These services, as `known`, without those that were removed from the configuration: they are on
+        their way out, and stay so. Raises RefusedError when one is named."""
+        asked = tuple(names)
+        named = self.known(asked)
+        gone = [name for name in named if name in self._roster.retired]
+        if asked and gone:
+            raise RefusedError(
+                f"cannot {verb} {', '.join(gone)}: not part of the configuration any more",
+                (f"{', '.join(gone)} is forgotten when it is down; nothing was done",),
+            )
+        return [name for name in named if name not in self._roster.retired]
 
     def _refuse_while_shutting_down(self, verb: str, names: list[str]) -> None:
         if self.is_shutting_down:

@@ -92,7 +92,7 @@ class StartTimes(msgspec.Struct, frozen=True):
 class Successor(msgspec.Struct, frozen=True):
     """A run that is being started beside the present one, to take its place when it is ready.
 
-    `answer`: what it said last. `ending`: why it was told to leave again.
+    `answer`: what it said last. `ending`: why it was told to leave again. `runs_as`: as that of Service.
     """
 
     run: int
@@ -103,6 +103,7 @@ class Successor(msgspec.Struct, frozen=True):
     ending: Ending | None = None
     adopted: bool = False
     times: StartTimes | None = None
+    runs_as: ServiceSpec | None = None
 
 
 class Copy(msgspec.Struct, frozen=True):

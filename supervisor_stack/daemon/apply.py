@@ -110,7 +110,7 @@ class Applier:
                 new = error
             except Exception:
                 log.exception("cannot read %s: internal error", self._spec.source)
-                new = StackError("cannot apply the configuration: internal error", ("stackd's log has it.",))
+                new = _internal_error()
             reading, self._reading = self._reading, []
             for asked in reading:
                 self._answer(asked, new)
@@ -131,6 +131,10 @@ class Applier:
             if not asked.only_plan:
                 log.error("%s", "\n  ".join((refusal.message, *refusal.detail)))
             asked.refuse(refusal)
+        except Exception:
+            # A bug of ours: it costs this one request, and not all that come after it.
+            log.exception("cannot apply %s: internal error", self._spec.source)
+            asked.refuse(_internal_error())
 
     def _become(self, asked: Asked, new: StackSpec) -> None:
         op = self._next_operation()
@@ -153,6 +157,10 @@ class Applier:
         of_stackd = core.compare_stackd(self._spec, new)
         changes = (*((of_stackd,) if of_stackd else ()), *plan.changes)
         return plans.Plan(source=new.source, changes=tuple(map(_message, changes)))
+
+
+def _internal_error() -> StackError:
+    return StackError("cannot apply the configuration: internal error", ("stackd's log has it.",))
 
 
 def _in_thread(read: Callable[[], StackSpec]) -> asyncio.Future[StackSpec]:

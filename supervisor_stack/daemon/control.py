@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from supervisor_stack.daemon.access import Access
@@ -61,12 +63,14 @@ class Control:
         """Others may do other things from now on. Where it listens stays as it is."""
         self._spec = spec
         self._access.become(spec)
-        try:
-            self._local.become(spec)
-            if self._network:
-                self._network.dismiss_subscribers()
-        except SpawnError as error:
-            log.error("%s; who is connected to hear of events stays so", error.message)
+        changes: list[Callable[[], None]] = [partial(self._local.become, spec)]
+        if self._network:
+            changes.append(self._network.dismiss_subscribers)
+        for change in changes:  # each for itself: what is withdrawn at one door does not depend on the other
+            try:
+                change()
+            except SpawnError as error:
+                log.error("%s", error.message)
 
     def send_notice(self, frames: list[bytes]) -> None:
         """To all subscribers."""

@@ -38,6 +38,7 @@ class Engine:
         self._loop = loop
         self._finished = finished
         self._inbox: deque[Event] = deque()
+        self._orders: deque[Action] = deque()
         self._turning = False
         self._alarm: asyncio.TimerHandle | None = None
         self._not_before = 0.0
@@ -57,13 +58,15 @@ class Engine:
     def request(self, ask: Callable[[float], list[Action]]) -> None:
         """Ask the stack for something, now. Errors of the request go to the caller, nothing is done."""
         if not self._closed:
-            self._carry_out(ask(self.now()))
+            self._orders.extend(ask(self.now()))
+            self._carry_out(self.now() + TURN)
             self._schedule()
 
     def close(self) -> None:
         """Take in nothing more and do nothing more: from now on everything is another stackd's."""
         self._closed = True
         self._inbox.clear()
+        self._orders.clear()
         if self._alarm is not None:
             self._alarm.cancel()
 
@@ -76,37 +79,49 @@ class Engine:
         if self._closed:
             return
         until = self.now() + TURN
-        while self._inbox and self.now() < until:
+        self._carry_out(until)
+        while self._inbox and not self._orders and self.now() < until:
             event = self._inbox.popleft()
             try:
-                actions = self.stack.handle(event, self.now())
+                self._orders.extend(self.stack.handle(event, self.now()))
             except Exception:
                 # A bug of ours: it costs this one event, not the services.
                 log.exception("cannot handle %s: internal error; its service stays as it was", event)
-                continue
-            self._carry_out(actions)
-        # What has come in before an alarm rang counts first.
-        while not self._inbox and self.stack.deadline <= self._rung and self.now() < until:
+            self._carry_out(until)
+        while not self._is_busy and self.stack.deadline <= self._rung and self.now() < until:
             self._wake()
+            self._carry_out(until)
         self._turning = False
         self._seen_alive = self.now()
-        if self._inbox or self.stack.deadline <= self._rung:
+        if self._is_busy or self.stack.deadline <= self._rung:
             self._schedule()
             return
         self._arm()
         if self.stack.is_finished:
             self._finished()
 
-    def _carry_out(self, actions: list[Action]) -> None:
-        for action in actions:
+    @property
+    def _is_busy(self) -> bool:
+        """Whether something comes before a deadline: what happened before an alarm rang counts first."""
+        return bool(self._inbox or self._orders)
+
+    def _carry_out(self, until: float) -> None:
+        """What was ordered, one after the other; the rest in the next turn, before anything else is decided.
+
+        A start of thousands takes seconds, in which clients want to be answered.
+        """
+        while self._orders and not self._closed:
+            action = self._orders.popleft()
             try:
                 self.perform(action)
             except Exception:
                 log.exception("cannot perform %s: internal error", action)
+            if self.now() >= until:
+                return
 
     def _wake(self) -> None:
         try:
-            self._carry_out(self.stack.wake(self.now()))
+            self._orders.extend(self.stack.wake(self.now()))
         except Exception:
             log.exception("cannot handle a deadline: internal error; its service stays as it was")
 

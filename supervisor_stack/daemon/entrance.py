@@ -173,6 +173,7 @@ class Entrance:
             self._write_to(connection, False)
             self.roster.remove(connection)
             self._unanswered -= connection.is_asking
+            connection.is_asking = False  # its answer may be on its way
             self._owed -= connection.owed
             self._pending -= connection.pending
             for each in (self._unsent, self._slow, self._begun):
@@ -228,15 +229,17 @@ class Entrance:
             self._turning = self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        until = self._loop.time() + TURN
-        while self._is_free():
-            self._serve(self._unread.popleft())
-            if self._loop.time() >= until:
-                break
-        self._send(self._loop.time() + TURN)
         self._turning = None
-        if self._unsent or self._is_free():
-            self._turn_soon()
+        until = self._loop.time() + TURN
+        try:
+            while self._is_free():
+                self._serve(self._unread.popleft())
+                if self._loop.time() >= until:
+                    break
+            self._send(self._loop.time() + TURN)
+        finally:  # a bug of ours costs one message, and not all that come after it
+            if self._unsent or self._is_free():
+                self._turn_soon()
 
     def _is_free(self) -> bool:
         """Whether somebody may be served."""
@@ -251,7 +254,8 @@ class Entrance:
             found = connection.next()
             if found is None:
                 self._await_end(connection)
-                self._listen_to(connection, True)
+                if connection.is_open:  # its half message may have been the oldest of too many
+                    self._listen_to(connection, True)
                 return
             if isinstance(found, list):
                 self._begun.pop(connection, None)
@@ -307,6 +311,7 @@ class Entrance:
         try:
             is_all = connection.flush()
         except HungUpError:
+            self._owed -= before - connection.owed  # a part may have gone out before
             self._drop(connection)
             return
         self._owed -= before - connection.owed

@@ -23,8 +23,11 @@ _VERSION = b"1.0"
 _REQUEST = 7
 """Frames: version, request id, domain, address, identity, mechanism, public key."""
 
-MANY = 100
-"""Strangers that are told in the log, each address once; then the list begins anew."""
+MANY = 20
+"""Strangers that are told in the log within `INTERVAL`, each once; the rest is counted."""
+
+INTERVAL = 600.0
+"""Seconds."""
 
 
 class Gate:
@@ -37,7 +40,10 @@ class Gate:
         is_known: Callable[[str], bool],
     ) -> None:
         self._is_known = is_known
+        self._loop = loop
         self._told: set[tuple[str, str]] = set()
+        self._refused = 0
+        self._until = 0.0
         self._socket = context.socket(zmq.REP)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.bind(_ENDPOINT)
@@ -62,9 +68,16 @@ class Gate:
 
     def tell(self, public: str, address: str) -> None:
         """Somebody with this key came, and gets nothing."""
-        # libzmq on the other side tries again ten times a second.
-        if len(self._told) >= MANY:
+        # libzmq on the other side tries again ten times a second, and a new key for each try costs nothing.
+        now = self._loop.time()
+        if now >= self._until:
+            if self._refused > MANY:
+                log.warning("audit: %d more tries with keys that are not known here", self._refused - MANY)
+            self._until, self._refused = now + INTERVAL, 0
             self._told.clear()
-        if (public, address) not in self._told:
+        if (public, address) in self._told:
+            return
+        self._refused += 1
+        if self._refused <= MANY:
             self._told.add((public, address))
             log.warning("audit: a key that is not known here was refused: %s, from %s", public, address)

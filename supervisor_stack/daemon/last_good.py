@@ -7,6 +7,7 @@ file is refused, and a crash is not the end of all supervision.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Mapping
 from typing import Final
@@ -17,6 +18,8 @@ from supervisor_stack.daemon.archive import encode
 from supervisor_stack.daemon.fd_store import FdStore
 from supervisor_stack.daemon.lend import LISTEN_FDS_START
 from supervisor_stack.spec import StackSpec
+
+log = logging.getLogger(__name__)
 
 NAME: Final = "configuration"
 
@@ -35,7 +38,11 @@ class LastGood:
         bare = msgspec.structs.replace(
             spec, services=tuple(msgspec.structs.replace(each, check=None) for each in spec.services)
         )
-        fd = os.memfd_create(NAME, os.MFD_CLOEXEC)
+        try:
+            fd = os.memfd_create(NAME, os.MFD_CLOEXEC)
+        except OSError as error:  # no descriptors left
+            log.warning("cannot keep the configuration for the next stackd: %s", error.strerror)
+            return
         os.pwrite(fd, encode(bare), 0)
         self._store.drop(NAME)  # it may be that of an earlier stackd
         if self._fd >= 0:

@@ -68,8 +68,9 @@ class LocalDoor:
                 admit(path, spec)
         except OSError as error:
             raise SpawnError(f"cannot change who may open {error.filename}: {error.strerror}") from error
-        # Those who still may come are back within a tenth of a second.
-        self._notices.dismiss()
+        finally:
+            # Those who still may come are back within a tenth of a second.
+            self._notices.dismiss()
 
     def send_notice(self, frames: list[bytes]) -> None:
         """To all subscribers; one that does not read loses it, and sees the gap in the numbers."""

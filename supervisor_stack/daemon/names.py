@@ -6,6 +6,7 @@ So each user is looked up once, when he comes for the first time, in a thread th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pwd
 import threading
 from collections.abc import Callable
@@ -36,9 +37,11 @@ class Names:
             return
         waiting.append(then)
         if len(waiting) == 1:
-            # Not of the loop's pool, whose end a process waits for.
-            threading.Thread(target=self._look_up, args=(uid,), name=f"name of {uid}", daemon=True).start()
             self._loop.call_later(PATIENCE, self._go_without, uid)
+            # Not of the loop's pool, whose end a process waits for.
+            thread = threading.Thread(target=self._look_up, args=(uid,), name=f"name of {uid}", daemon=True)
+            with contextlib.suppress(RuntimeError):  # no room for a thread: he goes by his number
+                thread.start()
 
     def _look_up(self, uid: int) -> None:
         try:

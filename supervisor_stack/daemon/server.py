@@ -10,6 +10,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -106,9 +107,12 @@ class Server:
         except RequestError as error:
             _reply(client, codec.failure(error, codec.request_id(frames)))
             return
+        self._carefully(client, request, lambda: self._serve(client, request))
+
+    def _carefully(self, client: Client, request: messages.AnyRequest, serve: Callable[[], None]) -> None:
+        """Whatever comes of it, he gets an answer."""
         try:
-            client.caller.require(request)
-            self._serve(client, request)
+            serve()
         except StackError as error:
             self._audit.refuse(client.caller, request, error)
             _reply(client, codec.failure(error, request.id))
@@ -121,10 +125,14 @@ class Server:
 
     def _serve(self, client: Client, request: messages.AnyRequest) -> None:
         stack = self._stack
+        client.caller.require(request)
         require_known(_named(request), stack.services)
         match request:
             case messages.Status():
-                self._status.prepare(request, lambda: self._tell_status(client, request))
+                self._status.prepare(
+                    request,
+                    partial(self._carefully, client, request, partial(self._tell_status, client, request)),
+                )
             case messages.Graph():
                 _reply(client, self._graph(request, self._seq))
             case messages.List():
@@ -163,10 +171,7 @@ class Server:
                 self._operate(client, request)
 
     def _tell_status(self, client: Client, request: messages.Status) -> None:
-        try:
-            _reply(client, self._status(request, self._seq, client.events))
-        except StackError as error:  # a service was removed since
-            _reply(client, codec.failure(error, request.id))
+        _reply(client, self._status(request, self._seq, client.events))
 
     def leave(self) -> None:
         """Tell those who wait that nobody here will see how it ends."""

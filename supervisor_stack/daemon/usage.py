@@ -111,7 +111,7 @@ class Meter:
                     told = parts.Process(
                         pid=pid,
                         parent=process.ppid(),
-                        command=" ".join(process.cmdline()) or process.name(),
+                        command=_printable(" ".join(process.cmdline()) or process.name()),
                         cpu_percent=round(look.percent, 1),
                         memory_bytes=process.memory_info().rss,
                     )
@@ -135,12 +135,10 @@ class Meter:
         self._tell()
 
     def _tell(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for needed, then in waiting:
-            if needed.isdisjoint(self._due):
-                then()
-            else:
-                self._waiting.append((needed, then))
+        ready = [then for needed, then in self._waiting if needed.isdisjoint(self._due)]
+        self._waiting = [(needed, then) for needed, then in self._waiting if not needed.isdisjoint(self._due)]
+        for then in ready:
+            then()
 
     def _take(self, name: str) -> None:
         service = self._services.get(name)
@@ -174,6 +172,11 @@ def _look(now: float, seen: proc.Figures, before: _Look | None) -> _Look:
     if passed < FRESH:  # somebody has just looked: counted in clock ticks, little time says nothing
         return _Look(before.at, before.seen._replace(pages=seen.pages), before.percent)
     return _Look(now, seen, (seen.ticks - before.seen.ticks) / _TICKS / passed * 100)
+
+
+def _printable(words: str) -> str:
+    """psutil lets bytes that are not UTF-8 through, which no message can carry."""
+    return words.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _exists(service: Service) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
+import pytest
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.core.graph import Graph
 from supervisor_stack.core.plan import Plan
 from supervisor_stack.core.state import State
+from supervisor_stack.errors import RefusedError
 from supervisor_stack.spec import Address, Backoff, Hold, Log, ProbeSpec, ServiceSpec, Watch
 from tests.core.histories import ADDRESS, HELD, History, service
 
@@ -486,6 +488,37 @@ def test_a_run_that_could_not_be_beside_another_one_ends_before_the_next() -> No
 
     assert history.apply(service("web", **HELD)).changes[0].hard
     assert history["web"].state is State.STOPPING
+
+
+def test_what_was_removed_and_is_on_its_way_out_is_not_started_again() -> None:
+    history = History(service("a"), service("b"))
+    history.ask("start", "a", "b")
+    history.up("a", "b")
+    history.apply(service("b"))
+
+    for verb in ("start", "restart"):
+        with pytest.raises(RefusedError, match=f"cannot {verb} a: not part of the configuration any more"):
+            history.ask(verb, "a")
+    history.ask("restart")
+    history.exited("a", 0)
+
+    assert set(history.states()) == {"b"}
+
+
+def test_a_change_that_is_taken_back_while_its_run_comes_up_is_still_known() -> None:
+    before, other = service("web", **HELD), changed(service("web", **HELD), argv=("web", "other"))
+    history = History(before)
+    history.ask("start", "web")
+    history.up("web")
+    history.apply(other)
+    history.spawned("web", 2000, run=2)
+    history.apply(before)
+    history.ready("web", run=2)
+    history.tell(ev.SpawnFailed(service="web", run=3, reason="no"))
+
+    assert (history["web"].run, history["web"].state) == (2, State.RUNNING)
+    assert [change.service for change in history.stack.plan([before]).changes] == ["web"]
+    assert history.finished[3]["web"], "the run that was asked for did not come"
 
 
 # The graph of a stack that gets smaller.

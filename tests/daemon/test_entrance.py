@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import socket
 import threading
@@ -27,6 +28,8 @@ from supervisor_stack.control.messages import (
 )
 from supervisor_stack.control.zmtp import GREETING, LONG, MORE, Limits, Reader, ready
 from supervisor_stack.daemon.connection import Connection
+from supervisor_stack.daemon.entrance import MOST_UNANSWERED, Entrance
+from supervisor_stack.daemon.local import REQUEST, REQUESTS
 from supervisor_stack.daemon.peer import Peer
 from supervisor_stack.daemon.roster import Roster
 from tests.cli.shop import stackctl
@@ -326,6 +329,54 @@ def test_clients_that_come_and_go_leave_nothing_behind(stack: RunningStack) -> N
 
     wait_until(lambda: descriptors(stack) == before, "all of them are closed")
     assert stack.status().stack.state == "running"
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    """Let the loop turn until something is so."""
+    async with asyncio.timeout(30):
+        while not fact():  # noqa: ASYNC110 - what it is about tells nobody
+            await asyncio.sleep(0)
+
+
+def test_an_answer_for_one_who_has_gone_makes_no_room_for_more(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(tmp_path / "sock"))
+        listening.listen()
+        heard: list[Connection] = []
+        entrance = Entrance(
+            listening,
+            asyncio.get_running_loop(),
+            REQUESTS,
+            REQUEST,
+            1000,
+            MIB,
+            lambda connection, _: heard.append(connection),
+        )
+
+        def ask() -> Raw:
+            client = Raw(tmp_path / "sock", greeted=False)
+            client.begin()
+            client.ask(Status())
+            return client
+
+        with ask():
+            await until(lambda: bool(heard))
+            entrance.dismiss()
+            entrance.answered(heard.pop())
+        clients = [ask() for _ in range(MOST_UNANSWERED + 8)]
+        await until(lambda: len(heard) >= MOST_UNANSWERED)
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert len(heard) == MOST_UNANSWERED
+        for count in range(MOST_UNANSWERED + 1, len(clients) + 1):
+            entrance.answered(heard[count - MOST_UNANSWERED - 1])
+            await until(lambda: len(heard) == count)  # noqa: B023
+        entrance.close()
+        for client in clients:
+            client.close()
+
+    asyncio.run(scenario())
 
 
 # What they ask for.

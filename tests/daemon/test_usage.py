@@ -62,6 +62,18 @@ def test_a_busy_service_is_seen_to_be_busy(tmp_path: Path) -> None:
             pass
 
 
+def test_words_that_are_not_utf8_are_shown_all_the_same(tmp_path: Path) -> None:
+    script = "exec sh -c 'sleep 1000; :' \"$(printf '\\\\377')\""
+    with RunningStack(tmp_path, f'[services.odd]\ncommand = [\'sh\', \'-c\', """{script}"""]\n') as stack:
+        stack.until_up()
+        while stack.service("odd").processes < 2:
+            pass
+        detail = stack.service("odd").detail
+
+    assert detail is not None
+    assert any("\ufffd" in process.command for process in detail.tree)
+
+
 def test_requests_that_come_while_figures_are_taken_are_all_answered(tmp_path: Path) -> None:
     with RunningStack(tmp_path, SLEEPERS) as stack, zmq.Context() as context:
         stack.until_up()

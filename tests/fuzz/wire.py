@@ -101,10 +101,13 @@ class Client:
         self._waiting: deque[Sent] = deque()
 
     def send(self, sent: Sent) -> None:
-        """Send it, after having read what is there."""
+        """Send it, and read answers, once there are many to come."""
+        is_slow = isinstance(sent.expected, Apply)  # its answer may come after those to later requests
+        if is_slow:
+            self.settle()
         self._socket.send_multipart(sent.frames)
         self._waiting.append(sent)
-        while len(self._waiting) >= IN_FLIGHT:
+        while len(self._waiting) >= (1 if is_slow else IN_FLIGHT):
             self._receive()
 
     def settle(self) -> None:
@@ -172,10 +175,12 @@ class Source:
         match asked:
             case Failed() | Status() | Events() | List() | Graph():
                 return True
-            case Apply() | Shutdown():  # the first is answered when the file was read, out of its turn
+            case Apply():  # of a file that is what it was
+                named: tuple[str, ...] = PLAYGROUND
+            case Shutdown():
                 return False
             case Signal():
-                named: tuple[str, ...] = (asked.service,)
+                named = (asked.service,)
             case _:
                 named = asked.services
         if not named or not set(named).isdisjoint(BYSTANDERS):

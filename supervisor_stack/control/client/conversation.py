@@ -227,6 +227,8 @@ class Course(Exchange[Step]):
         self._message = message
         self._limit = limit
         self._end = None if limit is None else now + limit
+        if limit is not None and limit < self._patience:
+            self._patience, self.deadline = limit, self._end
         self._states: dict[str, str] | None = None
 
     @property

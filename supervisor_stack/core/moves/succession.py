@@ -221,8 +221,7 @@ def _heir(service: Service) -> Service:
         pid=successor.pid,
         started=successor.started,
         report=successor.report or service.report,
-        # One that has to be renewed was on its way when its specification changed.
-        runs_as=service.runs_as if service.renew else None,
+        runs_as=successor.runs_as,
         successor=None,
         adopted=successor.adopted,
     )
