@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, cast
 
-from supervisor_stack.control.client import AsyncStackClient, StackClient
+from supervisor_stack.control.client import AsyncStackClient, CurveKeys, StackClient
 
 Connect = Callable[..., StackClient]
 
@@ -16,9 +16,9 @@ Connect = Callable[..., StackClient]
 class Driven:
     """An AsyncStackClient with a loop of its own, which runs only while something is asked."""
 
-    def __init__(self, endpoint: str, timeout: float = 5.0) -> None:
+    def __init__(self, endpoint: str, timeout: float, keys: CurveKeys | None) -> None:
+        self._client = AsyncStackClient(endpoint, timeout, keys)
         self._loop = asyncio.new_event_loop()
-        self._client = AsyncStackClient(endpoint, timeout)
         try:
             self._loop.run_until_complete(self._client.__aenter__())
         except BaseException:
@@ -61,6 +61,6 @@ class Driven:
         self._loop.close()
 
 
-def driven(endpoint: str, timeout: float = 5.0) -> StackClient:
+def driven(endpoint: str, timeout: float = 5.0, keys: CurveKeys | None = None) -> StackClient:
     """An AsyncStackClient, to be used as a StackClient."""
-    return cast(StackClient, Driven(endpoint, timeout))
+    return cast(StackClient, Driven(endpoint, timeout, keys))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterable
 from pathlib import Path
+from time import sleep
+from typing import Self
 
 import msgspec
 import pytest
@@ -121,3 +125,61 @@ def test_what_cannot_be_put_into_bytes_is_told_and_leaves_nothing(connect: Conne
 
         assert client._conversation.open_count == 0
         assert client.status().stack.name == "shop"
+
+
+# A connection that does not stand is none.
+
+
+class Closing:
+    """Listens, and hangs up on whoever comes, before a word is said."""
+
+    def __init__(self, path: Path) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._run)
+        self.came = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes up whoever waits in accept
+        self._thread.join()
+        self._listener.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            client.close()
+            self.came += 1
+
+
+def test_somebody_who_hangs_up_is_not_stackd(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with Closing(path), pytest.raises(errors.UnreachableError) as caught:
+        connect(f"ipc://{path}")
+
+    assert caught.value.message == f"cannot reach stackd at ipc://{path}: whoever listens there hangs up"
+
+
+def test_a_stackd_that_is_being_replaced_is_waited_for(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+
+    def replace() -> None:
+        while old.came < 2:  # one to look whether somebody is there, and one to ask
+            sleep(0.001)
+        successors.append(Peer(tmp_path, always(STATUS)).__enter__())  # takes over the path
+
+    successors: list[Peer] = []
+    replacing = threading.Thread(target=replace)
+    with Closing(path) as old:
+        replacing.start()
+        with connect(f"ipc://{path}") as client:
+            assert client.status().stack.name == "shop"
+        replacing.join()
+    successors[0].__exit__(None, None, None)

@@ -7,6 +7,7 @@ import pwd
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -87,9 +88,16 @@ class NetworkStack(RunningStack):
         return self.keys / f"{name}.key_secret"
 
     def __enter__(self) -> Self:
+        before = self._openings()
         super().__enter__()
-        self.until_log("listening on tcp://")
+        end = time.monotonic() + DEADLINE
+        while self._openings() == before:  # by the one that was started now
+            assert time.monotonic() < end, f"stackd does not listen:\n{self.output.read_text()}"
+            time.sleep(0.005)
         return self
+
+    def _openings(self) -> int:
+        return self.output.read_text().count("listening on tcp://") if self.output.exists() else 0
 
     @property
     def endpoint(self) -> str:

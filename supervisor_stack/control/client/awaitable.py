@@ -13,6 +13,7 @@ from typing import Self, overload
 import zmq
 import zmq.asyncio
 
+from supervisor_stack.control.client.awaitable_link import Link, connect, knock_softly
 from supervisor_stack.control.client.conversation import (
     Answer,
     Conversation,
@@ -25,9 +26,9 @@ from supervisor_stack.control.client.conversation import (
 from supervisor_stack.control.client.following import SETTLING, SILENCE, Following, no_more_time
 from supervisor_stack.control.client.outcomes import LEAVE_TIMEOUT, Operation, raise_if_failed, still_there
 from supervisor_stack.control.client.waiting import Waiting
-from supervisor_stack.control.client.wire import connect_notices, connect_requests, disconnect
+from supervisor_stack.control.client.wire import connect_notices
 from supervisor_stack.control.codec import decode_notice
-from supervisor_stack.control.curve import CurveKeys, heard_at, is_greeted, not_greeted, require_keys
+from supervisor_stack.control.curve import CurveKeys, heard_at, require_keys
 from supervisor_stack.control.messages import (
     Accepted,
     Apply,
@@ -53,12 +54,9 @@ from supervisor_stack.control.messages import (
     Stop,
 )
 from supervisor_stack.control.plans import Plan
-from supervisor_stack.control.reach import TCP, address_of, configured, knock, not_at_port
+from supervisor_stack.control.reach import configured
 from supervisor_stack.control.states import Awaited
 from supervisor_stack.errors import TimedOutError
-
-_KNOCK_AGAIN = 0.02
-"""Seconds between two looks whether stackd takes a connection, while its queue of them is full."""
 
 
 class AsyncStackClient:
@@ -292,7 +290,7 @@ class AsyncStackClient:
                     await wake.wait()
             except TimeoutError:
                 if not exchange.is_accepted:
-                    await self._knock()  # there may be nobody
+                    await knock_softly(self.endpoint, self._timeout)  # there may be nobody
                 raise exchange.late() from None
         return reply
 
@@ -316,85 +314,5 @@ class AsyncStackClient:
         """The connection, or the next one if stackd has gone since."""
         async with self._connecting:
             if self._link is None or await self._link.is_gone():
-                await self._knock()
-                self._link = await Link.greeted(self._context, self._conversation, self._keys, self._timeout)
+                self._link = await connect(self._context, self._conversation, self._keys, self._timeout)
             return self._link
-
-    async def _knock(self) -> None:
-        if self.endpoint.startswith(TCP):
-            address = address_of(self.endpoint)
-            try:
-                async with asyncio.timeout(self._timeout):
-                    _, writer = await asyncio.open_connection(*address)
-            except OSError as error:
-                raise not_at_port(self.endpoint, error, self._timeout) from None
-            writer.close()
-            return
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
-        while True:
-            try:
-                knock(self.endpoint, 0)
-            except TimedOutError:
-                if loop.time() >= deadline:
-                    raise
-                await asyncio.sleep(_KNOCK_AGAIN)
-            else:
-                return
-
-
-class Link:
-    """A connection to one stackd. `reader` is done when it is lost."""
-
-    def __init__(
-        self, socket: zmq.asyncio.Socket, lost: zmq.asyncio.Socket, conversation: Conversation
-    ) -> None:
-        self.socket = socket
-        self._lost = lost
-        self._conversation = conversation
-        self.reader = asyncio.create_task(self._read(), name=f"replies from {conversation.endpoint}")
-
-    @classmethod
-    async def greeted(
-        cls, context: zmq.asyncio.Context, conversation: Conversation, keys: CurveKeys | None, timeout: float
-    ) -> Self:
-        """Connect, and wait until both sides have proved their keys; over ipc there is nothing to wait for.
-
-        Raises NotPermittedError, UnreachableError, TimedOutError.
-        """
-        socket = context.socket(zmq.DEALER)
-        lost = connect_requests(socket, conversation.endpoint, keys)
-        try:
-            async with asyncio.timeout(timeout):
-                while keys and not is_greeted(conversation.endpoint, await lost.recv_multipart()):
-                    pass
-        except TimeoutError:
-            disconnect(socket, lost)
-            raise not_greeted(conversation.endpoint, timeout) from None
-        except BaseException:
-            disconnect(socket, lost)
-            raise
-        return cls(socket, lost, conversation)
-
-    async def is_gone(self) -> bool:
-        """Whether the connection is lost, also if the reader has not had its turn since."""
-        if not self.reader.done() and int(self._lost.get(zmq.EVENTS)) & zmq.POLLIN:
-            await asyncio.wait((self.reader,))
-        return self.reader.done()
-
-    async def close(self) -> None:
-        """Disconnect at once."""
-        self.reader.cancel()
-        await asyncio.wait((self.reader,))
-
-    async def _read(self) -> None:
-        poller = zmq.asyncio.Poller()
-        poller.register(self.socket, zmq.POLLIN)
-        poller.register(self._lost, zmq.POLLIN)
-        try:
-            # What arrived before the connection was lost counts, so this is looked at first.
-            while self.socket in dict(await poller.poll()):
-                self._conversation.hear(await self.socket.recv_multipart())
-        finally:
-            disconnect(self.socket, self._lost)
-            self._conversation.lose()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from itertools import chain, repeat
 from os import PathLike
-from time import monotonic
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Self, overload
 
@@ -25,10 +25,11 @@ from supervisor_stack.control.client.conversation import (
     Taken,
 )
 from supervisor_stack.control.client.following import SETTLING, SILENCE, Following, no_more_time
+from supervisor_stack.control.client.greeting import ATTEMPTS, PAUSE, hangs_up, is_agreed, not_agreed
 from supervisor_stack.control.client.outcomes import LEAVE_TIMEOUT, Operation, raise_if_failed, still_there
 from supervisor_stack.control.client.wire import connect_notices, connect_requests, disconnect
 from supervisor_stack.control.codec import decode_notice
-from supervisor_stack.control.curve import CurveKeys, greet, heard_at, require_keys
+from supervisor_stack.control.curve import CurveKeys, heard_at, require_keys
 from supervisor_stack.control.messages import (
     Accepted,
     Apply,
@@ -56,7 +57,7 @@ from supervisor_stack.control.messages import (
 from supervisor_stack.control.plans import Plan
 from supervisor_stack.control.reach import configured, knock
 from supervisor_stack.control.states import Awaited
-from supervisor_stack.errors import StackError, TimedOutError
+from supervisor_stack.errors import TimedOutError
 
 
 class StackClient:
@@ -306,15 +307,23 @@ class StackClient:
         """The connection, or the next one if stackd has gone since."""
         if self._link and self._link.lost.poll(0):
             self._lose(self._link)
-        if self._link is None:
+        return self._link or self._connect()
+
+    def _connect(self) -> Link:
+        for _ in range(ATTEMPTS):
             knock(self.endpoint, self._timeout)
             self._link = link = Link(self._context, self.endpoint, self._keys)
             try:
-                greet(self.endpoint, self._keys, link.lost, self._timeout)
-            except StackError:
+                if not link.lost.poll(int(self._timeout * 1000)):
+                    raise not_agreed(self.endpoint, self._keys, self._timeout)
+                if is_agreed(self.endpoint, self._keys, link.lost.recv_multipart()):
+                    return link
+            except BaseException:
                 self._drop()
                 raise
-        return self._link
+            self._drop()
+            sleep(PAUSE)
+        raise hangs_up(self.endpoint)
 
     def _lose(self, link: Link) -> None:
         """The connection is gone. What arrived before counts."""

@@ -14,6 +14,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
+from supervisor_stack.control.client.greeting import silent
 from supervisor_stack.control.client.outcomes import Operation
 from supervisor_stack.control.codec import Frames, decode_reply, encode_request, error_of
 from supervisor_stack.control.messages import (
@@ -184,10 +185,7 @@ class Exchange(Generic[Taken]):
 
     def late(self) -> TimedOutError:
         """What is wrong when the deadline has passed."""
-        return TimedOutError(
-            f"cannot get an answer from {self._conversation.endpoint}: "
-            f"stackd did not answer within {self._patience:g} s"
-        )
+        return silent(self._conversation.endpoint, self._patience)
 
     def _admit(self, reply: AnyReply) -> Taken:
         raise NotImplementedError

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import zmq
 
-from supervisor_stack.control.curve import GREETING, CurveKeys, secure
+from supervisor_stack.control.client.greeting import EVENTS
+from supervisor_stack.control.curve import CurveKeys, secure
 from supervisor_stack.control.messages import EVENT_TOPIC
 from supervisor_stack.errors import ProtocolVersionError
 
@@ -19,18 +20,15 @@ throws away what has arrived and was not yet looked at.)"""
 
 
 def connect_requests(socket: AnySocket, endpoint: str, keys: CurveKeys | None) -> AnySocket:
-    """Make it talk to stackd; returns the socket that tells when the connection is lost, and before that, of
-    one with `keys`, how the greeting goes."""
+    """Make it talk to stackd; returns the socket that tells when that stands, and later when it is lost."""
     socket.linger = 0
     socket.setsockopt(zmq.RECONNECT_IVL, _NEVER)
     # Without a limit sending never waits; what is on its way is bounded by those who wait for answers.
     socket.setsockopt(zmq.SNDHWM, 0)
     secure(socket, keys)
-    # CONNECT_RETRIED: stackd left between the look whether it is there and this.
-    greeting = GREETING if keys else 0
-    lost: AnySocket = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | greeting)
+    monitor: AnySocket = socket.get_monitor_socket(EVENTS)
     socket.connect(endpoint)
-    return lost
+    return monitor
 
 
 def connect_notices(socket: zmq.Socket[Any], endpoint: str, keys: CurveKeys | None) -> None:
