@@ -28,7 +28,7 @@ from tests.stack import HEAD
 
 PATIENCE = 120.0
 STATUS_RUNS = 5
-IDLE = 10.0
+IDLE = 5.0
 
 FLOOR = """
 import signal, subprocess, sys
@@ -36,7 +36,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 children = [subprocess.Popen(["sleep", "100000"], start_new_session=True) for _ in range(int(sys.argv[1]))]
 signal.sigwait([signal.SIGTERM])
 for child in children:
-    child.terminate()
+    child.kill()  # with the mask that they have inherited they hear nothing else
 for child in children:
     child.wait()
 """
