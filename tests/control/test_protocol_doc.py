@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from supervisor_stack.control import codec, messages
-from supervisor_stack.control.messages import AnyRequest, Done, Status
+from supervisor_stack.control.messages import StatusReply
+from supervisor_stack.control.zmtp import Limits, Reader
 from tests.control.protocol_tables import tables
-from tests.peer import Peer
+from tests.stack import RunningStack
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
 
@@ -55,22 +55,22 @@ def test_a_message_of_the_example_is_what_the_codec_makes(line: str) -> None:
 
 def test_the_bytes_of_the_example_are_a_request_and_get_an_answer(tmp_path: Path) -> None:
     greeting, request = map(dumped, blocks("hex"))
-    asked: list[AnyRequest] = []
+    reader = Reader(b"DEALER", {b"ROUTER"}, Limits(size=2**20, frames=2))
+    frames: list[bytes] | bytes | None = None
 
-    def script(request: AnyRequest) -> Iterator[Done]:
-        asked.append(request)
-        yield Done()
+    with RunningStack(tmp_path, "[services.web]\ncommand = ['sleep', '1000']\n") as stack:
+        with socket.socket(socket.AF_UNIX) as plain:
+            plain.settimeout(10)
+            plain.connect(stack.client.endpoint.removeprefix("ipc://"))
+            plain.sendall(greeting)
+            plain.sendall(request)
+            while not isinstance(frames, list):
+                if frames is None:
+                    heard = plain.recv(4096)
+                    assert heard, "stackd hung up"
+                    reader.feed(heard)
+                frames = reader.next()
 
-    with Peer(tmp_path, script) as peer, socket.socket(socket.AF_UNIX) as plain:
-        plain.settimeout(10)
-        plain.connect(str(peer.path))
-        plain.sendall(greeting)
-        assert plain.recv(64, socket.MSG_WAITALL)[:10] == b"\xff\0\0\0\0\0\0\0\x01\x7f"
-        plain.sendall(request)
-        heard = b""
-        while not heard.endswith(b'\x01\x07stack/1\x00\x18{"type":"done","id":"1"}'):
-            more = plain.recv(4096)
-            assert more, heard
-            heard += more
-
-    assert asked == [Status(id="1")]
+    reply = codec.decode_reply(frames)
+    assert isinstance(reply, StatusReply)
+    assert (reply.id, [service.name for service in reply.services]) == ("1", ["web"])
