@@ -58,18 +58,20 @@ def test_the_bytes_of_the_example_are_a_request_and_get_an_answer(tmp_path: Path
     reader = Reader(b"DEALER", {b"ROUTER"}, Limits(size=2**20, frames=2))
     frames: list[bytes] | bytes | None = None
 
-    with RunningStack(tmp_path, "[services.web]\ncommand = ['sleep', '1000']\n") as stack:
-        with socket.socket(socket.AF_UNIX) as plain:
-            plain.settimeout(10)
-            plain.connect(stack.client.endpoint.removeprefix("ipc://"))
-            plain.sendall(greeting)
-            plain.sendall(request)
-            while not isinstance(frames, list):
-                if frames is None:
-                    heard = plain.recv(4096)
-                    assert heard, "stackd hung up"
-                    reader.feed(heard)
-                frames = reader.next()
+    with (
+        RunningStack(tmp_path, "[services.web]\ncommand = ['sleep', '1000']\n") as stack,
+        socket.socket(socket.AF_UNIX) as plain,
+    ):
+        plain.settimeout(10)
+        plain.connect(stack.client.endpoint.removeprefix("ipc://"))
+        plain.sendall(greeting)
+        plain.sendall(request)
+        while not isinstance(frames, list):
+            if frames is None:
+                heard = plain.recv(4096)
+                assert heard, "stackd hung up"
+                reader.feed(heard)
+            frames = reader.next()
 
     reply = codec.decode_reply(frames)
     assert isinstance(reply, StatusReply)
