@@ -9,7 +9,7 @@ from itertools import islice
 from supervisor_stack.control.zmtp import Reader, ZmtpError
 from supervisor_stack.daemon.peer import groups_of, peer_of
 
-CHUNK = 64 * 1024
+CHUNK = 16 * 1024
 """Bytes that are read at a time: as much as stackd holds of what a client sends ahead."""
 
 _PARTS = 256
