@@ -10,9 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from supervisor_stack.cli.lines import Line
-from supervisor_stack.cli.table import Tone
-
-_STYLES: dict[Tone, str] = {"good": "green", "busy": "yellow", "bad": "red", "idle": "dim"}
+from supervisor_stack.cli.table import STYLES
 
 
 def console(plain: bool, stderr: bool = False) -> Console:
@@ -26,7 +24,7 @@ def print_lines(lines: Iterable[Line], plain: bool) -> None:
     """Lines as wide as the terminal: broken between words, or cut where they are a picture."""
     out = console(plain)
     for line in lines:
-        text = Text.assemble(*((part.text, _STYLES[part.tone] if part.tone else "") for part in line.parts))
+        text = Text.assemble(*((part.text, STYLES[part.tone] if part.tone else "") for part in line.parts))
         if line.breaks:
             out.print(Padding(text, (0, 0, 0, line.hang)) if line.hang else text)
         else:

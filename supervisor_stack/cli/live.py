@@ -17,7 +17,7 @@ from supervisor_stack.cli.console import console as make_console
 from supervisor_stack.cli.failure import Deed
 from supervisor_stack.cli.output import error_text
 from supervisor_stack.cli.progress import Narrator, outlook
-from supervisor_stack.cli.render import glyph, seconds
+from supervisor_stack.cli.render import glyph, harmless, seconds
 from supervisor_stack.cli.table import GAP, Tone
 from supervisor_stack.cli.tty import Pen, cut, cut_middle
 from supervisor_stack.control.messages import Finished, Progress
@@ -150,14 +150,14 @@ class Board:
         else:
             now = self._clock()
             standing = self._standings.setdefault(step.service, _Standing(now))
-            standing.state, standing.reason, standing.then = step.state, step.reason, step.then
+            standing.state, standing.reason, standing.then = step.state, harmless(step.reason), step.then
             standing.since = now - step.lasted
             standing.until = None if step.left is None else now + step.left
 
     def _end(self, outcome: Outcome) -> None:
         standing = self._standings.setdefault(outcome.service, _Standing(self._clock()))
         if standing.outcome is None:
-            standing.state, standing.reason, standing.then = outcome.state, outcome.error, ""
+            standing.state, standing.reason, standing.then = outcome.state, harmless(outcome.error), ""
             standing.since = self._clock()
         standing.outcome = outcome
 

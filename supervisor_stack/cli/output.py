@@ -50,8 +50,11 @@ def tell_error(error: StackError) -> None:
 
 
 def error_text(error: StackError) -> str:
-    """The lines of that."""
-    return "\n  ".join((f"{PROGRAM}: {error.message}", *error.detail))
+    """The lines of that. The words of a service among them do nothing to a terminal."""
+    from supervisor_stack.cli.render import harmless  # what goes well does not need it
+
+    lines = "\n  ".join((f"{PROGRAM}: {error.message}", *error.detail)).split("\n")
+    return "\n".join(map(harmless, lines))
 
 
 def _encoded(message: msgspec.Struct) -> bytes:

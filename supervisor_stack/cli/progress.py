@@ -11,7 +11,7 @@ from typing import IO, Protocol
 
 from supervisor_stack.cli.failure import Deed, command, listed, told, told_together
 from supervisor_stack.cli.output import tell, tell_error
-from supervisor_stack.cli.render import counted, seconds, span
+from supervisor_stack.cli.render import counted, harmless, seconds, span
 from supervisor_stack.control.messages import Accepted, Finished, Progress
 from supervisor_stack.control.parts import Outcome
 from supervisor_stack.errors import StackError
@@ -135,7 +135,7 @@ class _Lines:
     def _tell(self, service: str, state: str, reason: str, outlook: str = "") -> None:
         if self._told.get(service) != (state, reason):
             self._told[service] = (state, reason)
-            waits = ", ".join(filter(None, (reason, outlook)))
+            waits = ", ".join(filter(None, (harmless(reason), outlook)))
             tell(f"{service:<{self._width}}  {state:<9}  {waits}".rstrip())
 
 

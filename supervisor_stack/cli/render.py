@@ -81,8 +81,9 @@ def event_lines(notice: Notice) -> Iterator[str]:
     """A notice, and below it what it has for evidence."""
     changed = notice.state if notice.state == notice.previous else f"{notice.previous} -> {notice.state}"
     by = f"by {notice.by}" if notice.by else ""
-    yield GAP.join(filter(None, (notice.time, notice.service, changed, notice.event, by, notice.reason)))
-    yield from (GAP + line for line in notice.detail)
+    told = (notice.time, notice.service, changed, notice.event, by, notice.reason)
+    yield harmless(GAP.join(filter(None, told)))
+    yield from (GAP + harmless(line) for line in notice.detail)
 
 
 def tone_of(service: ServiceStatus) -> Tone:

@@ -11,6 +11,9 @@ from typing import Literal, NamedTuple
 Tone = Literal["good", "busy", "bad", "idle"]
 """How alarming something is. Never told by its colour alone."""
 
+STYLES: dict[Tone, str] = {"good": "green", "busy": "yellow", "bad": "red", "idle": "dim"}
+"""Tones in the words of rich."""
+
 GAP = "  "
 
 

@@ -19,15 +19,9 @@ from rich.style import Style
 
 from supervisor_stack.cli.output import say
 from supervisor_stack.cli.render import has_signs
-from supervisor_stack.cli.table import GAP, Table, Tone
+from supervisor_stack.cli.table import GAP, STYLES, Table, Tone
 
-_STYLES: dict[Tone | None, Style] = {
-    "good": Style(color="green"),
-    "busy": Style(color="yellow"),
-    "bad": Style(color="red"),
-    "idle": Style(dim=True),
-    None: Style(bold=True),
-}
+_BOLD = Style(bold=True)
 _LEAST = 8
 """Cells of the last column, and of one that is cut, that are shown in any case; a narrower terminal cuts the
 lines."""
@@ -60,7 +54,8 @@ class Pen:
         """The text in the colour of the tone."""
         if not self.is_colorful or not text:
             return text
-        return _STYLES[tone].render(text, color_system=ColorSystem.STANDARD)
+        style = Style.parse(STYLES[tone]) if tone else _BOLD
+        return style.render(text, color_system=ColorSystem.STANDARD)
 
 
 def cut(text: str, width: int) -> str:

@@ -141,6 +141,23 @@ def test_a_failure_is_told_with_its_evidence_and_what_is_true_now(peer: Peer, sh
     )
 
 
+def test_what_a_service_said_does_nothing_to_a_terminal(peer: Peer, shop: Shop) -> None:
+    evil = "\x1b]0;title\x07\x1b[2J"
+    outcome = Outcome(service="web", state="failed", error=evil, detail=(evil,))
+    shop.operation = (
+        Accepted(op=17, services=("web",)),
+        Progress(op=17, service="web", state="starting", reason=evil),
+        Finished(
+            op=17, ok=False, outcomes=(Outcome(service="web", state="failed", error=evil, detail=(evil,)),)
+        ),
+    )
+
+    ran = stackctl("--socket", peer.endpoint, "start", "web")
+
+    assert "\x1b" not in ran.err
+    assert ran.err.count("\\x1b[2J") == 3
+
+
 def test_a_failure_in_json_has_kind_message_and_detail(peer: Peer, shop: Shop) -> None:
     shop.operation = (ACCEPTED, BAD)
 

@@ -92,7 +92,7 @@ def test_a_subscription_can_be_cancelled_and_begun_again(tmp_path: Path) -> None
     async def run(endpoint: str) -> int:
         async with AsyncStackClient(endpoint) as client:
             task = asyncio.ensure_future(listen(client))
-            await asyncio.sleep(0.05)  # in the midst of it, wherever that is
+            await asyncio.to_thread(peer.asked.wait, 10)  # it is under way
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -8,12 +8,14 @@ from itertools import count
 
 from textual.message import Message
 
+from supervisor_stack.cli.failure import Deed
+from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.top.feeds import Connect, Post
 from supervisor_stack.control.client import Operation
 from supervisor_stack.control.messages import Finished, Progress, Status
 from supervisor_stack.control.parts import Detail
 from supervisor_stack.control.purpose import purpose
-from supervisor_stack.errors import OperationError, StackError
+from supervisor_stack.errors import StackError
 
 _numbers = count(1)
 _OUT_OF_USE = ("stopped", "exited", "failed")
@@ -76,12 +78,8 @@ def ask_to_stop(service: str, connect: Connect, post: Post) -> None:
 
 
 def _outcome(message: Operation, finished: Finished) -> tuple[str, ...]:
-    verb = type(message).__name__.lower()
-    errors = [
-        OperationError(f"cannot {verb} {outcome.service}: {outcome.error}", outcome.detail)
-        for outcome in finished.outcomes
-        if outcome.error
-    ]
+    deed = Deed(Options(verb=type(message).__name__.lower()))
+    errors = [deed.error(outcome) for outcome in finished.outcomes if outcome.error]
     lines = tuple(line for error in errors for line in _lines(error))
     return lines or (f"{purpose(message)}: {'done' if finished.ok else 'failed'}",)
 

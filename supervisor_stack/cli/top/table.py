@@ -13,12 +13,11 @@ from textual.geometry import Size
 from textual.message import Message
 
 from supervisor_stack.cli.render import status_table, utc_now, visible
-from supervisor_stack.cli.table import GAP, Row, Tone
+from supervisor_stack.cli.table import GAP, STYLES, Row
 from supervisor_stack.cli.top.lines import MARKED, Lines
 from supervisor_stack.cli.top.model import TITLES, Grid, Slot, padded
 from supervisor_stack.control.parts import ServiceStatus
 
-_STYLES: dict[Tone, str] = {"good": "green", "busy": "yellow", "bad": "red", "idle": "dim"}
 _COLORED = (0, 2)
 """The cells that have the colour of the state: its sign and its name."""
 
@@ -76,7 +75,7 @@ class ServiceTable(Lines):
         row = self._row(y)
         text = Text(no_wrap=True, end="")
         for slot, cell in zip(self._slots, padded(row.cells, self._slots), strict=True):
-            text.append(cell, _STYLES[row.tone] if slot.place in _COLORED else "")
+            text.append(cell, STYLES[row.tone] if slot.place in _COLORED else "")
             text.append(GAP)
         text.pad_right(self.size.width - len(text))
         if y == self._selected:
