@@ -50,6 +50,12 @@ class Roster:
         self.become(after)
         return after
 
+    def arrange(self, names: Iterable[str]) -> None:
+        """Have the services in this order: that in which they were written down. The others come last."""
+        others = [name for name in self.services if name in self.retired]
+        for name in (*names, *others):
+            self.services[name] = self.services.pop(name)
+
     def lay_out(self) -> None:
         """Make the graph of what is there now; a service that is being removed keeps its place in it."""
         self.graph = Graph(

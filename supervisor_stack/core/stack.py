@@ -218,6 +218,7 @@ class Stack:
             roster.become(after)
             orders += following
             requests += known_as_ready(before, after)
+        roster.arrange(specs)
         roster.lay_out()
         return orders
 

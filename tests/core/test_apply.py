@@ -490,6 +490,16 @@ def test_a_run_that_could_not_be_beside_another_one_ends_before_the_next() -> No
     assert history["web"].state is State.STOPPING
 
 
+def test_services_are_told_of_in_the_order_of_the_file_also_of_a_changed_one() -> None:
+    history = History()
+    history.apply(service("web", "db"), service("db"))
+    assert list(history.states()) == ["web", "db"]
+
+    history.apply(service("a"), service("db"), service("z"))
+
+    assert list(history.states()) == ["a", "db", "z"]
+
+
 def test_what_was_removed_and_is_on_its_way_out_is_not_started_again() -> None:
     history = History(service("a"), service("b"))
     history.ask("start", "a", "b")
