@@ -124,6 +124,7 @@ class Meter:
         self._looks.pop(name, None)
 
     def _take_some(self) -> None:
+        self._is_taking = False  # should this fail, the next who asks has it go on
         until = self._loop.time() + SLICE
         while self._due and self._loop.time() < until:
             name = next(iter(self._due))
