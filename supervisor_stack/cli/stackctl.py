@@ -5,6 +5,8 @@ Started for every question, by people and by scripts: what a verb does not need 
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +22,8 @@ from supervisor_stack.errors import RequestError, StackError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (that of the process by default); returns the exit code."""
+    # At its end Python looks through all that was imported for garbage: 2 of 60 ms of a status.
+    atexit.register(gc.disable)
     words = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

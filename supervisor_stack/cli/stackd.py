@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ DEFAULT_CONFIG = "/etc/stackd/stackd.toml"
 
 def main() -> int:
     """Run stackd; returns its exit status (sysexits.h where it has a number for the cause)."""
+    gc.disable()  # until there can be garbage: what is imported and configured stays
     _open_standard_streams()
     options = parser().parse_args()
     if not (options.check or options.rehearse):
@@ -39,6 +41,8 @@ def main() -> int:
     if options.rehearse:
         return _report(rehearse(spec))
     log = Log(options.log_level)
+    gc.freeze()
+    gc.enable()
     successor = None
     try:
         successor = run(spec, os.environ, warning)
