@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from supervisor_stack.daemon.access import Access
 from supervisor_stack.daemon.client import Deliver
+from supervisor_stack.daemon.control_sockets import ControlSockets
 from supervisor_stack.daemon.local import LocalDoor
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import ControlSpec
@@ -30,13 +31,18 @@ class Control:
     """
 
     def __init__(
-        self, spec: ControlSpec, access: Access, loop: asyncio.AbstractEventLoop, deliver: Deliver
+        self,
+        spec: ControlSpec,
+        sockets: ControlSockets,
+        access: Access,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Deliver,
     ) -> None:
         self._spec = spec
         self._access = access
         self._loop = loop
         self._deliver = deliver
-        self._local = LocalDoor(spec, access, loop, deliver)
+        self._local = LocalDoor(spec, sockets, access, loop, deliver)
         self._network: NetworkDoor | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._told = ""
@@ -78,10 +84,21 @@ class Control:
         if self._network:
             self._network.send_notice(frames)
 
+    def leave(self) -> None:
+        """Hang up on everybody; what was sent goes out within the linger time.
+
+        Who comes on this machine waits for the next stackd.
+        """
+        self._local.leave()
+        self._close_network()
+
     def close(self) -> None:
         """Stop listening; what was sent goes out within the linger time."""
+        self._local.close()
+        self._close_network()
+
+    def _close_network(self) -> None:
         if self._alarm:
             self._alarm.cancel()
-        self._local.close()
         if self._network:
             self._network.close()

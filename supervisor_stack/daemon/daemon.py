@@ -20,6 +20,7 @@ from supervisor_stack.daemon.adoption import adopt
 from supervisor_stack.daemon.apply import BY_SIGNAL, Applier, Asked
 from supervisor_stack.daemon.archive import Archive
 from supervisor_stack.daemon.clock import wall
+from supervisor_stack.daemon.control_sockets import ControlSockets
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.fd_store import FdStore, handed_over, name_of
 from supervisor_stack.daemon.graph import GraphReader
@@ -107,6 +108,7 @@ class Daemon:
             self._nofile,
         )
         self._engine.perform = self._performer
+        self._control_sockets = ControlSockets(self._store)
         self._control: Control | None = None
         self._status = StatusReader(
             spec,
@@ -154,7 +156,7 @@ class Daemon:
                 log.error("cannot end pid %d: it is still there after SIGKILL", pid)
         self._runtime_dir.close()
         if self._control:
-            self._control.close()
+            (self._control.close if is_over else self._control.leave)()
         if is_over:
             self._outputs.close()
         else:
@@ -194,7 +196,9 @@ class Daemon:
         from supervisor_stack.daemon.control import Control
 
         try:
-            self._control = Control(self._spec.control, self._access, self._loop, self._server.receive)
+            self._control = Control(
+                self._spec.control, self._control_sockets, self._access, self._loop, self._server.receive
+            )
         except SpawnError as error:
             if self._took_over:
                 log.error("%s; all services go on, and it is tried again", error.message)

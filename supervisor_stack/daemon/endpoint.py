@@ -1,5 +1,6 @@
-"""The listening sockets of the control plane. libzmq is lent them, so it neither takes over a path that
-somebody listens on, nor removes one that is in use: a ZeroMQ socket may come and go on the same one.
+"""Listening at a path or a port, and who may come.
+
+libzmq is lent the port: so a ZeroMQ socket may come and go on the same one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import struct
 from pathlib import Path
 
 from supervisor_stack.config.values import parse_address
-from supervisor_stack.control.reach import SCHEME, TCP
+from supervisor_stack.control.reach import TCP
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import ControlSpec
 
@@ -31,9 +32,8 @@ _NOBODY = 0xFFFFFFFF
 _READ_WRITE = 0o6
 
 
-def open_path(endpoint: str, spec: ControlSpec) -> socket.socket:
-    """Listen on an ipc endpoint, for those who have a role. Hold the lock file. Raises SpawnError."""
-    path = endpoint.removeprefix(SCHEME)
+def listen_at(path: str, spec: ControlSpec) -> socket.socket:
+    """A unix socket at a path, for those who have a role; whatever was there goes. Raises OSError."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         Path(path).unlink(missing_ok=True)
@@ -41,9 +41,9 @@ def open_path(endpoint: str, spec: ControlSpec) -> socket.socket:
         # Until listen(2) nobody gets in, whatever the mode is.
         admit(path, spec)
         listening.listen(BACKLOG)
-    except OSError as error:
+    except OSError:
         listening.close()
-        raise SpawnError(f"cannot listen on {endpoint}: {error.strerror or error}") from error
+        raise
     return listening
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
-from pathlib import Path
 
 from supervisor_stack.control.messages import MAX_REQUEST
 from supervisor_stack.control.reach import socket_path
@@ -16,7 +15,8 @@ from supervisor_stack.daemon import limits
 from supervisor_stack.daemon.access import Access
 from supervisor_stack.daemon.client import Client, Deliver
 from supervisor_stack.daemon.connection import Connection, HungUpError
-from supervisor_stack.daemon.endpoint import admit, open_path
+from supervisor_stack.daemon.control_sockets import ControlSockets
+from supervisor_stack.daemon.endpoint import admit
 from supervisor_stack.daemon.entrance import Entrance
 from supervisor_stack.daemon.names import Names
 from supervisor_stack.errors import SpawnError
@@ -45,18 +45,27 @@ class LocalDoor:
     """For processes of this machine. Raises SpawnError."""
 
     def __init__(
-        self, spec: ControlSpec, access: Access, loop: asyncio.AbstractEventLoop, deliver: Deliver
+        self,
+        spec: ControlSpec,
+        sockets: ControlSockets,
+        access: Access,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Deliver,
     ) -> None:
+        self._sockets = sockets
         self._access = access
         self._deliver = deliver
         self._names = Names(loop)
         self._events = spec.events
-        self._paths = tuple(map(socket_path, (spec.socket, spec.events)))
+        self._endpoints = (spec.socket, spec.events)
+        listening = []
         with ExitStack() as undo:
-            requests, notices = (
-                undo.enter_context(open_path(endpoint, spec)) for endpoint in (spec.socket, spec.events)
-            )
+            for endpoint in self._endpoints:
+                listening.append(undo.enter_context(sockets.open(endpoint, spec)))
+                undo.callback(sockets.remove, endpoint)
             undo.pop_all()
+        sockets.close_rest()
+        requests, notices = listening
         clients = limits.clients()
         self._requests = Entrance(requests, loop, REQUESTS, REQUEST, clients, OWED_REPLIES, self._received)
         self._notices = Entrance(notices, loop, NOTICES, SUBSCRIPTION, clients, OWED_NOTICES, self._subscribe)
@@ -64,7 +73,7 @@ class LocalDoor:
     def become(self, spec: ControlSpec) -> None:
         """Let those in who have a role now, and nobody else. Raises SpawnError."""
         try:
-            for path in self._paths:
+            for path in map(socket_path, self._endpoints):
                 admit(path, spec)
         except OSError as error:
             raise SpawnError(f"cannot change who may open {error.filename}: {error.strerror}") from error
@@ -83,12 +92,19 @@ class LocalDoor:
             ):
                 self._notices.owe(each, message)
 
-    def close(self) -> None:
-        """Stop listening; what was sent goes out within the linger time."""
+    def leave(self) -> None:
+        """Hang up on everybody; what was sent goes out within the linger time.
+
+        Who comes waits for the next stackd.
+        """
         self._requests.close()
         self._notices.close()
-        for path in self._paths:
-            Path(path).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """As `leave`, and nobody may come any more."""
+        for endpoint in self._endpoints:
+            self._sockets.remove(endpoint)
+        self.leave()
 
     def _received(self, connection: Connection, frames: list[bytes]) -> None:
         def reply(answer: list[bytes]) -> None:

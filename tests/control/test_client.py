@@ -133,9 +133,19 @@ def test_a_stackd_that_dies_is_noticed_at_once(connect: Connect, tmp_path: Path)
         connected(connect, tmp_path, always(Vanish()), timeout=60) as client,
         pytest.raises(errors.UnreachableError) as caught,
     ):
-        client.request(Status())
+        client.request(Reset())
 
     assert caught.value.message == f"cannot get an answer from {client.endpoint}: stackd went away"
+
+
+def test_what_changes_nothing_is_asked_again_of_the_next_stackd(connect: Connect, tmp_path: Path) -> None:
+    with (
+        connected(connect, tmp_path, always(Vanish()), timeout=60) as client,
+        pytest.raises(errors.UnreachableError) as caught,
+    ):
+        client.request(Status())
+
+    assert caught.value.message == f"cannot reach stackd at {client.endpoint}: it is not running"
 
 
 def test_what_stackd_said_before_it_died_counts(connect: Connect, tmp_path: Path) -> None:

@@ -101,6 +101,22 @@ def test_a_subscription_goes_on_when_stackd_is_replaced(client: StackClient, sta
     assert anew.seq <= stack.status().seq
 
 
+def test_nobody_is_refused_while_stackd_is_replaced(
+    client: StackClient, stack: RunningStack, connect: Connect
+) -> None:
+    since = client.status().stackd.since
+
+    os.kill(stack.pid, signal.SIGUSR2)
+
+    asked = 0
+    while client.status().stackd.since == since:
+        with connect(client.endpoint) as another:
+            another.status()
+        asked += 1
+    assert asked
+    stack.lose_sight()
+
+
 def test_after_shutdown_nobody_is_there(client: StackClient, stack: RunningStack) -> None:
     client.shutdown(timeout=DEADLINE)
 

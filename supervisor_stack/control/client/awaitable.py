@@ -15,6 +15,7 @@ import zmq.asyncio
 
 from supervisor_stack.control.client.awaitable_link import Link, connect, knock_softly
 from supervisor_stack.control.client.conversation import (
+    REPEATABLE,
     Answer,
     Conversation,
     Course,
@@ -22,6 +23,7 @@ from supervisor_stack.control.client.conversation import (
     Question,
     Step,
     Taken,
+    WentAwayError,
 )
 from supervisor_stack.control.client.following import SETTLING, SILENCE, Following, no_more_time
 from supervisor_stack.control.client.outcomes import LEAVE_TIMEOUT, Operation, raise_if_failed, still_there
@@ -86,10 +88,10 @@ class AsyncStackClient:
 
     async def close(self) -> None:
         """Disconnect at once; whatever stackd is doing, it goes on doing."""
+        self._conversation.lose(for_good=True)
         if self._link:
             await self._link.close()
             self._link = None
-        self._conversation.lose()
         self._context.destroy(linger=0)
 
     async def __aenter__(self) -> Self:
@@ -212,7 +214,18 @@ class AsyncStackClient:
     @overload
     async def request(self, message: Apply) -> PlanReply: ...
     async def request(self, message: Question) -> Reply:
-        """The answer to a question; Apply is one with `plan`."""
+        """The answer to a question; Apply is one with `plan`.
+
+        What changes nothing is asked again of the next stackd, when one is replaced before it answers.
+        """
+        try:
+            return await self._ask(message)
+        except WentAwayError:
+            if not isinstance(message, REPEATABLE):
+                raise
+            return await self._ask(message)
+
+    async def _ask(self, message: Question) -> Reply:
         link, wake = await self._connected(), asyncio.Event()
         now = asyncio.get_running_loop().time()
         with Answer(self._conversation, message, now, self._timeout, wake.set) as answer:

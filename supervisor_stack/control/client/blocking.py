@@ -16,6 +16,7 @@ from typing import Self, overload
 import zmq
 
 from supervisor_stack.control.client.conversation import (
+    REPEATABLE,
     Answer,
     Conversation,
     Course,
@@ -23,6 +24,7 @@ from supervisor_stack.control.client.conversation import (
     Question,
     Step,
     Taken,
+    WentAwayError,
 )
 from supervisor_stack.control.client.following import SETTLING, SILENCE, Following, no_more_time
 from supervisor_stack.control.client.greeting import ATTEMPTS, PAUSE, hangs_up, is_agreed, not_agreed
@@ -210,7 +212,18 @@ class StackClient:
     @overload
     def request(self, message: Apply) -> PlanReply: ...
     def request(self, message: Question) -> Reply:
-        """The answer to a question; Apply is one with `plan`."""
+        """The answer to a question; Apply is one with `plan`.
+
+        What changes nothing is asked again of the next stackd, when one is replaced before it answers.
+        """
+        try:
+            return self._ask(message)
+        except WentAwayError:
+            if not isinstance(message, REPEATABLE):
+                raise
+            return self._ask(message)
+
+    def _ask(self, message: Question) -> Reply:
         link = self._connected()
         with Answer(self._conversation, message, monotonic(), self._timeout) as answer:
             link.socket.send_multipart(answer.frames)

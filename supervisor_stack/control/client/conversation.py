@@ -57,8 +57,15 @@ ANSWERS: dict[type[Question], type[Reply]] = {
 }
 """What is due for each question."""
 
+REPEATABLE = (Status, List, Events, Graph)
+"""Questions that the next stackd can be asked as well, when the one that was asked goes away."""
+
 READING = 60.0
 """Seconds that stackd gets to read and judge its configuration: that looks at many files."""
+
+
+class WentAwayError(UnreachableError):
+    """The connection was lost before the answer came."""
 
 
 class Conversation:
@@ -108,10 +115,10 @@ class Conversation:
         if reply.id in self._open:
             self._open[reply.id].put(reply)
 
-    def lose(self) -> None:
-        """The connection is gone, and all that arrived has been heard."""
+    def lose(self, *, for_good: bool = False) -> None:
+        """The connection is gone, and all that arrived has been heard; `for_good`: by our own wish."""
         self._fail(
-            UnreachableError,
+            UnreachableError if for_good else WentAwayError,
             f"cannot get an answer from {self.endpoint}: stackd went away",
             ("what was asked for may have been done, or begun.",),
         )
