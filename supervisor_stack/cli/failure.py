@@ -41,7 +41,7 @@ class Deed(NamedTuple):
 def told(outcome: Outcome, deed: Deed) -> OperationError:
     """A failure for a person who is at it: with the last answer, the next try and the next command."""
     error = deed.error(outcome)
-    return OperationError(error.message, (*error.detail, *_now(outcome), *_hints(outcome.service, deed)))
+    return OperationError(error.message, (*error.detail, *_now(outcome), *_hints(outcome, deed)))
 
 
 def told_together(outcomes: Sequence[Outcome], deed: Deed) -> Iterator[OperationError]:
@@ -54,7 +54,7 @@ def told_together(outcomes: Sequence[Outcome], deed: Deed) -> Iterator[Operation
         first, *others = alike
         if others:
             names = listed((first.service, *(each.service for each in others)))
-            yield OperationError(f"cannot {verb} {names}: {cause}", tuple(_hints(first.service, deed)))
+            yield OperationError(f"cannot {verb} {names}: {cause}", tuple(_hints(first, deed)))
         else:
             yield told(first, deed)
 
@@ -74,12 +74,15 @@ def _now(outcome: Outcome) -> Iterator[str]:
         yield f"stackd goes on trying; next in {span(left)}"
 
 
-def _hints(service: str, deed: Deed) -> Iterator[str]:
+def _hints(outcome: Outcome, deed: Deed) -> Iterator[str]:
+    service = outcome.service
     match deed.verb(service):
         case "reload":
             hints: tuple[str, ...] = ("check",)
         case "stop":
             hints = (f"status {service}",)
+        case _ if outcome.state == "waiting":  # it is another one that has something to tell
+            hints = (f"explain {service}",)
         case _:
             hints = (f"logs {service} -n 50", f"explain {service}")
     yield from (f"see: {command(deed.options, hint)}" for hint in hints)

@@ -119,22 +119,29 @@ def _look_for_needs(
     if not missing:
         return [ev.DependenciesReady(service=service.name)]
     reason = f"needs {', '.join(other.name for other in missing)}"
-    hopeless = [other for other in missing if other.name in requires and _is_hopeless(other)]
-    if hopeless:
-        reason += f" ({hopeless[0].name} is {hopeless[0].state}"
-        reason += f": {hopeless[0].reason})" if hopeless[0].reason else ")"
-    return _pending(service, reason, blocked=bool(hopeless))
+    required = [other for other in missing if other.name in requires]
+    hopeless, failing = list(filter(_is_hopeless, required)), list(filter(_is_failing, required))
+    for culprit in (*hopeless, *failing)[:1]:
+        how = "fails" if culprit.state is State.BACKOFF else f"is {culprit.state}"
+        reason += f" ({culprit.name} {how}" + (f": {culprit.reason})" if culprit.reason else ")")
+    return _pending(service, reason, blocked=bool(hopeless), stalled=bool(failing))
 
 
-def _pending(service: Service, reason: str, blocked: bool) -> list[ev.Event]:
-    if (reason, blocked) == (service.reason, service.blocked):
+def _pending(service: Service, reason: str, *, blocked: bool, stalled: bool = False) -> list[ev.Event]:
+    if (reason, blocked, stalled) == (service.reason, service.blocked, service.stalled):
         return []
-    return [ev.DependenciesPending(service=service.name, reason=reason, blocked=blocked)]
+    return [ev.DependenciesPending(service=service.name, reason=reason, blocked=blocked, stalled=stalled)]
 
 
 def _appearance(service: Service) -> tuple[object, ...]:
     """What those behind it look at."""
-    return (service.is_fulfilled, service.is_settled, service.reason, _queues_clients(service))
+    return (
+        service.is_fulfilled,
+        service.is_settled,
+        service.reason,
+        _is_failing(service),
+        _queues_clients(service),
+    )
 
 
 def _queues_clients(service: Service) -> bool:
@@ -157,3 +164,8 @@ def _is_hopeless(service: Service) -> bool:
     if service.state in (State.FAILED, State.STOPPED):
         return True
     return service.blocked or (service.state is State.EXITED and not service.is_fulfilled)
+
+
+def _is_failing(service: Service) -> bool:
+    """Whether it has just failed, or what it requires, and is tried again."""
+    return service.state is State.BACKOFF or (service.state is State.WAITING and service.stalled)

@@ -66,10 +66,14 @@ class DependentsDown(Event, frozen=True):
 
 
 class DependenciesPending(Event, frozen=True):
-    """Something that the service needs is not ready; `blocked`: and will not be without help."""
+    """Something that the service needs is not ready.
+
+    `blocked`: and will not be without help. `stalled`: it has failed, and is tried again.
+    """
 
     reason: str
     blocked: bool
+    stalled: bool = False
 
 
 class DependencyCrashed(Event, frozen=True, kw_only=True):

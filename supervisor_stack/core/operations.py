@@ -73,7 +73,7 @@ def _restart(run: int, service: Service) -> Verdict | None:
     if service.wanted and not service.is_stuck and (service.again or service.run <= run):
         if service.state is State.RUNNING and not service.again:
             return Verdict(service.rejected, (*service.rejected_detail, _goes_on(service)))
-        return Verdict(service.reason) if service.state is State.WAITING and service.blocked else None
+        return Verdict(service.reason) if _waits_in_vain(service) else None
     return _start(service)
 
 
@@ -97,10 +97,16 @@ def _start(service: Service) -> Verdict | None:
             return Verdict(service.reason, service.detail)
         case State.BACKOFF:
             return Verdict(service.reason, service.detail)
-        case State.WAITING if service.blocked:
+        case State.WAITING if _waits_in_vain(service):
             return Verdict(service.reason)
         case _:
             return None
+
+
+def _waits_in_vain(service: Service) -> bool:
+    """Whether what it waits for has failed. It may be tried again, and this one come after all; but as with a
+    failure of its own, whoever has asked for it is told at once."""
+    return service.state is State.WAITING and (service.blocked or service.stalled)
 
 
 def _stop(service: Service) -> Verdict | None:

@@ -129,10 +129,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     nobody. `adopted`: an earlier stackd has started the present run. `failures`: in a row; `failed_at`:
     those within the start limit's interval. `ending`: why the present run is over or is being ended.
     `runs_as`: what the present run was made by, where that is not `spec`.
-    `blocked`: it will not go on without help. `rejected`: why the last change of its configuration was not
-    taken up. `report`: what its configuration test told last. `kept`: when its configuration was copied
-    last; `copy`: set when the copy stands in for it. `times`: of the start of the present run, or of the
-    last one.
+    `blocked`: it will not go on without help. `stalled`: it waits for what has failed and is tried again.
+    `rejected`: why the last change of its configuration was not taken up. `report`: what its configuration
+    test told last. `kept`: when its configuration was copied last; `copy`: set when the copy stands in for
+    it. `times`: of the start of the present run, or of the last one.
     """
 
     spec: ServiceSpec
@@ -153,6 +153,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     detail: tuple[str, ...] = ()
     blocked: bool = False
+    stalled: bool = False
     ending: Ending | None = None
     patience: float = 0.0
     refused: bool = False

@@ -183,7 +183,6 @@ def test_several_failures_are_told_each(peer: Peer, shop: Shop) -> None:
         f"{see} logs db -n 50\n"
         f"{see} explain db\n"
         "stackctl: cannot start nginx: needs db\n"
-        f"{see} logs nginx -n 50\n"
         f"{see} explain nginx\n"
         "0 of 2 started in 0s, failed: db, nginx\n"
     )

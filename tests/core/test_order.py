@@ -226,6 +226,36 @@ def test_a_dependent_of_what_failed_for_good_says_so_and_comes_when_it_is_back()
     assert history.stack.state == "running"
 
 
+def test_a_dependent_of_what_fails_and_is_tried_again_says_so_at_once_and_comes_after_all() -> None:
+    history = History(service("db"), service("app", "db"), service("web", "app"))
+    op = history.ask("start", "web")
+    for _ in range(2):  # the first failure is tried again at once
+        history.exited("db", 1, last_words=("Can't open the file",))
+
+    assert history["db"].state is State.BACKOFF
+    reason = "needs db (db fails: exit status 1: Can't open the file)"
+    assert history["app"].reason == reason
+    assert history.finished[op]["web"] == f"needs app (app is waiting: {reason})"
+    history.later(1)
+    assert history["app"].reason == "needs db"
+    history.up("db", "app", "web")
+
+    assert history.stack.state == "running"
+
+
+def test_a_start_is_not_given_up_for_a_failure_that_was_before_it() -> None:
+    history = History(service("db"), service("app", "db"))
+    history.ask("start", "app")
+    for _ in range(2):
+        history.exited("db", 1)
+
+    op = history.ask("start", "app")  # by hand: db is tried at once
+    assert op not in history.finished
+    history.up("db", "app")
+
+    assert history.finished[op]["app"] == ""
+
+
 def test_an_unknown_service_is_refused_before_anything_happens() -> None:
     history = chain()
 

@@ -49,6 +49,7 @@ def wait(service: Service, now: float) -> Service:
         reason="",
         detail=(),
         blocked=False,
+        stalled=False,
         ending=None,
         copy=None,
     )

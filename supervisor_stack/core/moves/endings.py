@@ -193,7 +193,7 @@ def settle(service: Service, now: float, chance: float) -> Step:
 
 def _next(service: Service, now: float, chance: float) -> Service:
     ending = service.ending or Ending("stopped", clean=True)
-    service = msgspec.structs.replace(service, blocked=False)
+    service = msgspec.structs.replace(service, blocked=False, stalled=False)
     if not service.wanted:
         reason = "" if ending.clean else ending.reason
         detail = () if ending.clean else ending.detail

@@ -29,7 +29,7 @@ from supervisor_stack.core.state import NEVER, Copy, Ending, Service, State
 
 def note_needs(service: Service, event: ev.DependenciesPending, now: float, chance: float) -> Step:
     """Say what is missing."""
-    return keep(service, reason=event.reason, blocked=event.blocked)
+    return keep(service, reason=event.reason, blocked=event.blocked, stalled=event.stalled)
 
 
 def begin(service: Service, event: ev.DependenciesReady, now: float, chance: float) -> Step:
@@ -44,6 +44,7 @@ def begin(service: Service, event: ev.DependenciesReady, now: float, chance: flo
         runs_as=None,
         stale=False,
         blocked=False,
+        stalled=False,
         ending=None,
         deadline=now + service.spec.start_timeout,
         # Why the last run ended stays in sight until this one is ready.
