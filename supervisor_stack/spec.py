@@ -52,7 +52,8 @@ class ProbeSpec(Spec, frozen=True, kw_only=True):
 
     `address` None means: the first address that the service's own configuration test reported. Of an
     `alive` probe: so many `failures` in a row make a service count as hung, and with `any_answer` an
-    answer that says "not now" (Redis that loads, a server that is full) counts as a sign of life.
+    answer that says "not now" (Redis that loads, a server that is full) counts as a sign of life. `eager`: of
+    a `ready` probe, to be asked more often than every `interval` seconds at first.
     """
 
     type: ProbeType
@@ -64,6 +65,7 @@ class ProbeSpec(Spec, frozen=True, kw_only=True):
     password: str = ""
     command: tuple[str, ...] = ()
     interval: float = 1.0
+    eager: bool = True
     timeout: float = 5.0
     failures: int = 3
     any_answer: bool = False

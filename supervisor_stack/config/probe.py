@@ -67,6 +67,8 @@ def read_probe(draft: Draft, name: Purpose, facts: Facts | None, process: Proces
     if {"path", "host", "expect"} & given.keys():
         given["method"] = "GET"  # whoever names a page wants that page, whatever the kind would ask
     base = own if own and own.type == kind else ProbeSpec(type=kind)
+    if name == "ready" and "interval" in given:
+        given["eager"] = False
     if name == "alive":
         given["any_answer"] = "address" in keys and "expect" not in given
         given.setdefault("interval", base.interval if base is own else INTERVAL)

@@ -224,7 +224,8 @@ class ServiceTable(Table, frozen=True):
         Annotated[
             ProbeTable,
             key(
-                "The probe that tells when it is ready. Default: the kind's; a command is ready at once.",
+                "The probe that tells when it is ready. Default: the kind's; a command is ready at once, and "
+                "one that ends within half a second makes `stackctl start` fail.",
                 example={"type": "tcp", "address": "127.0.0.1:8000"},
             ),
         ]

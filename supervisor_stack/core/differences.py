@@ -92,7 +92,7 @@ FIELDS: dict[str, Field] = {
 
 OF_THE_PROCESS = tuple(path for path, field in FIELDS.items() if field.when is When.NEW_RUN)
 
-_NOT_WRITTEN = frozenset({"method", "any_answer"})
+_NOT_WRITTEN = frozenset({"method", "any_answer", "eager"})
 """Parts of a probe that follow from its other keys."""
 
 _PASSWORDS = frozenset({"ready.password", "alive.password"})

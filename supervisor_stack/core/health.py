@@ -24,7 +24,9 @@ class Health:
             self._count[_condition(before)] -= 1
         if after:
             self._count[_condition(after)] += 1
-        if self.well and not self._count["ill"] + self._count["coming"]:
+        if self.all_down:
+            self._was_well = False
+        elif self.well and not self._count["ill"] + self._count["coming"]:
             self._was_well = True
 
     @property
@@ -38,7 +40,7 @@ class Health:
         return not self.well + self._count["coming"] + self._count["ill"] + self._count["leaving"]
 
     def state(self, shutting_down: bool) -> StackState:
-        """The stack in one word. `starting` is only said until all was well once."""
+        """The stack in one word. `starting` is only said until all was well once, after all was down."""
         count = self._count
         if self.all_down:
             return "stopped"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Literal
 
 import msgspec
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.state import NEVER, Service, State
+from supervisor_stack.errors import RefusedError
 
 Verb = Literal["start", "stop", "restart", "reload"]
 
@@ -24,6 +26,7 @@ class Operations:
 
     def __init__(self) -> None:
         self._open: dict[str, dict[int, tuple[Verb, int]]] = {}
+        self._settling: list[tuple[float, str]] = []
 
     def open(self, op: int, verb: Verb, service: Service) -> None:
         """Begin to wait for a service; to be called before the request is carried out."""
@@ -31,14 +34,29 @@ class Operations:
         run = service.last_run if verb == "restart" else service.run
         self._open.setdefault(service.name, {})[op] = (verb, run)
 
-    def conclude(self, service: Service) -> list[do.Action]:
-        """The operations that end with what the service is now."""
+    @property
+    def deadline(self) -> float:
+        """When a service is to be concluded once more, in monotonic seconds; infinity when never."""
+        return self._settling[0][0] if self._settling else NEVER
+
+    def next_settling(self) -> str:
+        """The service that this is, which is not told again."""
+        return heapq.heappop(self._settling)[1]
+
+    def conclude(self, service: Service, now: float) -> list[do.Action]:
+        """The operations that end with what the service is now.
+
+        A success of what cannot be asked whether it is ready has to last for a moment.
+        """
         waiting = self._open.get(service.name)
         if not waiting:
             return []
         finished: list[do.Action] = []
         for op, (verb, run) in list(waiting.items()):
-            if verdict := judge(verb, run, service):
+            verdict = judge(verb, run, service)
+            if verdict and not verdict.error and now < service.steady_at:
+                heapq.heappush(self._settling, (service.steady_at, service.name))
+            elif verdict:
                 del waiting[op]
                 finished.append(
                     do.Finish(
@@ -51,6 +69,17 @@ class Operations:
                     )
                 )
         return finished
+
+
+def refuse_reload(service: Service) -> RefusedError | None:
+    """Why a service cannot be reloaded now, if it cannot."""
+    subject = f"cannot reload {service.name}"
+    if service.spec.reload is None:
+        return RefusedError(f"{subject}: {service.spec.no_reload}", ("nothing was reloaded",))
+    if service.state not in (State.RUNNING, State.RELOADING) or service.is_leaving:
+        why = f": {service.reason}" if service.reason else ""
+        return RefusedError(f"{subject}: it is not running", (f"{service.name} is {service.state}{why}",))
+    return None
 
 
 def judge(verb: Verb, run: int, service: Service) -> Verdict | None:
@@ -74,6 +103,8 @@ def _restart(run: int, service: Service) -> Verdict | None:
         if service.state is State.RUNNING and not service.again:
             return Verdict(service.rejected, (*service.rejected_detail, _goes_on(service)))
         return Verdict(service.reason) if _waits_in_vain(service) else None
+    if service.is_fulfilled and service.copy:  # its own files were to be taken up
+        return Verdict(service.rejected, service.rejected_detail)
     return _start(service)
 
 

@@ -29,6 +29,11 @@ class Roster:
             self.health.change(None, service)
         self.graph = Graph(service.spec for service in self.services.values())
         self._touched: dict[str, None] = {}
+        self._places = {name: place for place, name in enumerate(self.services)}
+
+    def place_of(self, name: str) -> int:
+        """Where a service stands in the order in which they were written down; new ones come last."""
+        return self._places.get(name, len(self._places))
 
     def become(self, after: Service) -> None:
         """A service is new, or is now like this."""
@@ -55,6 +60,7 @@ class Roster:
         others = [name for name in self.services if name in self.retired]
         for name in (*names, *others):
             self.services[name] = self.services.pop(name)
+        self._places = {name: place for place, name in enumerate(self.services)}
 
     def lay_out(self) -> None:
         """Make the graph of what is there now; a service that is being removed keeps its place in it."""

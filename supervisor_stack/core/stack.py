@@ -23,7 +23,7 @@ from supervisor_stack.core.health import StackState
 from supervisor_stack.core.moves.base import KILL_TIMEOUT
 from supervisor_stack.core.moves.retuning import known_as_ready, take_up
 from supervisor_stack.core.news import publish
-from supervisor_stack.core.operations import Operations, Verb
+from supervisor_stack.core.operations import Operations, Verb, refuse_reload
 from supervisor_stack.core.plan import Plan, compare
 from supervisor_stack.core.roster import Roster
 from supervisor_stack.core.rules import step
@@ -116,20 +116,20 @@ class Stack:
         return self._operate(op, "restart", going, requests, now)
 
     def reload(self, op: int, names: Iterable[str], now: float, by: str = "") -> Undertaking:
-        """Have services take up their changed configuration.
+        """Have services take up their changed configuration; without names all that can do so now.
 
-        Raises UnknownServiceError, and RefusedError for what cannot reload or does not run.
+        Raises UnknownServiceError, and RefusedError for what is named and cannot reload or does not run.
         """
-        named = self.known(names)
-        for name in named:
-            service = self.services[name]
-            if service.spec.reload is None:
-                raise RefusedError(
-                    f"cannot reload {name}: {service.spec.no_reload}", ("nothing was reloaded",)
-                )
-            if service.state not in (State.RUNNING, State.RELOADING) or service.is_leaving:
-                detail = (f"{name} is {service.state}" + (f": {service.reason}" if service.reason else ""),)
-                raise RefusedError(f"cannot reload {name}: it is not running", detail)
+        asked = tuple(names)
+        named = self.known(asked)
+        refusals = {name: refusal for name in named if (refusal := refuse_reload(self.services[name]))}
+        if asked:
+            for refusal in refusals.values():
+                raise refusal
+        named = [name for name in named if name not in refusals]
+        if not named:
+            told = tuple(refusal.message for refusal in refusals.values())
+            raise RefusedError("cannot reload all: no service can be reloaded now", told)
         requests = [ev.ReloadRequested(service=name, by=by) for name in named]
         return self._operate(op, "reload", named, requests, now)
 
@@ -262,14 +262,14 @@ class Stack:
         self, op: int, waits: Mapping[str, Verb], requests: Iterable[ev.Event], now: float
     ) -> Undertaking:
         """Have the requests met; the operation waits until these services are as the verbs say."""
-        names = sorted(waits)
+        names = sorted(waits, key=self._roster.place_of)
         for name in names:
             self._operations.open(op, waits[name], self.services[name])
         self._facts.extend(requests)
         actions = self._drain(now)
         for name in names:  # those to whom nothing happened, since all was as wanted
             if name in self.services:
-                actions += self._operations.conclude(self.services[name])
+                actions += self._operations.conclude(self.services[name], now)
         return Undertaking(tuple(names), actions)
 
     # What happens.
@@ -280,14 +280,17 @@ class Stack:
         while self._deadlines:
             at, name = self._deadlines[0]
             if name in self.services and self.services[name].deadline == at:
-                return at
+                return min(at, self._operations.deadline)
             heapq.heappop(self._deadlines)
-        return NEVER
+        return self._operations.deadline
 
     def wake(self, now: float) -> list[do.Action]:
-        """Tell the service whose deadline is over first, if there is one."""
+        """Tell the service whose deadline is over first, or look at an operation again, if there is one."""
         if self.deadline > now:
             return []
+        if self._operations.deadline <= now:
+            service = self.services.get(self._operations.next_settling())
+            return self._operations.conclude(service, now) if service else []
         _, name = heapq.heappop(self._deadlines)
         return self.handle(ev.DeadlinePassed(service=name), now)
 
@@ -323,7 +326,7 @@ class Stack:
             self._facts += effects.renewals(before, after, self.services, self.graph)
         self._roster.forget_if_gone(after.name)
         news = publish(before, after, event, now)
-        return [*orders, *_release(before, after), *news, *self._operations.conclude(after)]
+        return [*orders, *_release(before, after), *news, *self._operations.conclude(after, now)]
 
     # How the stack is.
 

@@ -11,6 +11,10 @@ from supervisor_stack.spec import Address, CheckReport, ServiceSpec
 
 NEVER = math.inf
 
+STEADY = 0.5
+"""Seconds that a run lives before whoever has asked for it is told that it is well, where nothing else tells.
+Within these most programs end that cannot work."""
+
 
 class State(StrEnum):
     """Where a service is between being stopped and being of use."""
@@ -211,6 +215,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def run_spec(self) -> ServiceSpec:
         """What the present run was made by."""
         return self.runs_as or self.spec
+
+    @property
+    def steady_at(self) -> float:
+        """Until when its success is not believed, where nothing but its life tells that it is of use."""
+        is_asked = self.spec.ready is not None or self.spec.type == "task"
+        return 0.0 if is_asked or self.state is not State.RUNNING else self.started + STEADY
 
     @property
     def is_renewed_anyway(self) -> bool:

@@ -35,7 +35,8 @@ RunCommand = Callable[[tuple[str, ...], float], Awaitable[tuple[int, str]]]
 
 # Most services are ready within a second, and what is asked until then is mostly refused at once, at a
 # cost of some 0.1 ms. So the first second is asked eagerly: readiness is noticed a few ms after the
-# fact, and every dependent starts that much earlier. Later it is asked every `interval`.
+# fact, and every dependent starts that much earlier. Later it is asked every `interval`, and from the
+# beginning where somebody has written down which.
 FIRST_PAUSE: Final = 0.001
 GROWTH: Final = 1.3
 EAGER_TIME: Final = 1.0
@@ -232,7 +233,7 @@ class Prober:
     ) -> None:
         clock = asyncio.get_running_loop().time
         started = clock()
-        pause = FIRST_PAUSE
+        pause = FIRST_PAUSE if spec.eager else spec.interval
         told = Answer()
         told_at = started
         while True:
@@ -254,7 +255,8 @@ class Prober:
                     )
                 )
                 told, told_at = answer, asked
-            longest = min(spec.interval, EAGER_PAUSE) if asked - started < EAGER_TIME else spec.interval
+            is_eager = spec.eager and asked - started < EAGER_TIME
+            longest = min(spec.interval, EAGER_PAUSE) if is_eager else spec.interval
             # A command takes the processor away from the very service that it asks about, so it may run
             # for half of the time at most. A connection only waits.
             effort = clock() - asked if spec.type == "exec" else 0.0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import subprocess
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,7 @@ class Spawner:
                 cwd=spec.cwd,
                 stdin=place.input,
                 stdout=output,
+                stderr=2 if spec.log.to == "inherit" else subprocess.STDOUT,
                 umask=-1 if spec.umask is None else spec.umask,
                 pass_fds=(*loan.fds, *self._told_at(spec)),
             )

@@ -96,6 +96,7 @@ timeout = 2
             host="www.example.org:80",
             expect=(200, 204),
             interval=0.2,
+            eager=False,
             timeout=2.0,
         ),
         user=USER,

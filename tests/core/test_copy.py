@@ -210,3 +210,15 @@ def started(spec: Any) -> History:
     history.ask("start", "web")
     history.up("web")
     return history
+
+
+def test_a_restart_that_ends_on_the_copy_has_not_done_what_it_was_asked_for() -> None:
+    history = kept(nginx())
+    op = history.ask("restart", "web", hard=True)
+    history.exited("web", 0)
+    history.checked("web", ok=False, final=True, summary="test failed")
+    history.up("web")
+
+    told = f"runs on the copy of its configuration of {KEPT_AT}: test failed"
+    assert history.finished[op] == {"web": told}
+    assert history.finished[history.ask("start", "web")] == {"web": ""}

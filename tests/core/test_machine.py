@@ -260,7 +260,9 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def the_alarm_is_set_for_the_next_deadline(self) -> None:
-        assert self.history.stack.deadline == min(self.history[name].deadline for name in NAMES)
+        stack = self.history.stack
+        deadlines = (self.history[name].deadline for name in NAMES)
+        assert stack.deadline == min(stack._operations.deadline, *deadlines)
 
     @invariant()
     def nobody_waits_for_what_is_there(self) -> None:

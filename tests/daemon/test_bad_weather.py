@@ -64,6 +64,22 @@ def test_stackd_without_standard_streams_gives_services_none_of_its_own(tmp_path
         assert {str(Path(f"/proc/{pid}/fd/{fd}").readlink()) for fd in (1, 2)} == {"/dev/null"}
 
 
+def test_a_service_that_inherits_has_both_streams_of_stackd(tmp_path: Path) -> None:
+    script = "echo to stdout; echo to stderr >&2; exec sleep 1000"
+    stack = RunningStack(
+        tmp_path, f"[services.app]\ncommand = ['sh', '-c', '{script}']\nlog = {{to = 'inherit'}}\n"
+    )
+    argv = [sys.executable, "-m", "supervisor_stack.cli.stackd", "-c", str(stack.config)]
+    out, err = tmp_path / "out", tmp_path / "err"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        started = subprocess.Popen(argv, env=stack.env, stdout=stdout, stderr=stderr)
+        with stack.attached_to(started):
+            wait_until(lambda: "to stderr\n" in err.read_text(), "it has written")
+
+    assert out.read_text() == "to stdout\n"
+    assert "to stdout" not in err.read_text()
+
+
 def test_a_frame_of_300_megabytes_is_not_taken_in(tmp_path: Path) -> None:
     with RunningStack(tmp_path, SLEEP) as stack, zmq.Context() as context:
         stack.until_up()

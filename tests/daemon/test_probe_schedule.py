@@ -273,6 +273,12 @@ def test_the_pauses_grow_to_the_interval() -> None:
     assert all(pause >= spec.interval * 0.9 for pause in pauses[8:])
 
 
+def test_an_interval_that_was_written_down_holds_from_the_beginning() -> None:
+    spec = ProbeSpec(type="exec", command=("check",), interval=0.05, eager=False)
+    for earlier, later in pairwise(asked_at(spec, 4)):
+        assert later[0] - earlier[1] >= spec.interval * 0.9
+
+
 def test_after_the_eager_time_the_pauses_grow_to_a_long_interval() -> None:
     spec = ProbeSpec(type="exec", command=("check",), interval=3 * EAGER_PAUSE)
     # Some 200 attempts fit into the eager time, and five more pauses grow to the interval.

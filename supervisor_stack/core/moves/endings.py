@@ -27,7 +27,7 @@ def after_exit(service: Service, event: ev.ProcessExited, now: float, chance: fl
 
     Whatever it left behind goes before the next run, or serves on until that is ready.
     """
-    ending = judge(service, event)
+    ending = judge(service, event, now)
     if service.ready and event.code in service.spec.wish_exits:
         service = msgspec.structs.replace(service, again=True, restarts=service.restarts + 1)
     elif not service.ready:
@@ -105,10 +105,11 @@ def explain(ending: Ending, event: ev.ProcessExited) -> Ending:
     return msgspec.structs.replace(ending, detail=excerpt(event.last_words))
 
 
-def judge(service: Service, event: ev.ProcessExited) -> Ending:
+def judge(service: Service, event: ev.ProcessExited, now: float) -> Ending:
     """What an exit that nobody asked for means."""
     words = event.last_words
-    if event.code == 0 and event.leftovers and service.spec.type == "service" and not service.ready:
+    is_early = not service.ready or now < service.steady_at
+    if event.code == 0 and event.leftovers and service.spec.type == "service" and is_early:
         told = "it put itself into the background; its command has to stay in the foreground"
         return Ending(told, excerpt(words), final=True)
     reason = describe_exit(event.code)

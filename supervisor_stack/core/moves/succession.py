@@ -152,7 +152,7 @@ def lose_successor(service: Service, event: ev.ProcessExited, now: float, chance
     """It ended before it was ready."""
     known = service.successor.ending if service.successor else None
     unready = msgspec.structs.replace(service, ready=False)
-    ending = explain(known, event) if known else judge(unready, event)
+    ending = explain(known, event) if known else judge(unready, event, now)
     return give_up_successor(service, ending.reason, ending.detail, now)
 
 
@@ -191,7 +191,7 @@ def lose_present(service: Service, event: ev.ProcessExited, now: float, chance: 
         service, dismissal = dismiss(service)
         service, orders = after_exit(service, event, now, chance)
         return service, (*dismissal, *orders)
-    ending = judge(service, event)
+    ending = judge(service, event, now)
     heir = msgspec.structs.replace(
         _heir(record(service, ending, now)),
         others=with_leftovers(service, event),

@@ -51,15 +51,16 @@ class Outputs:
         self._is_open = True
 
     def open(self, spec: ServiceSpec, who: Identity) -> int:
-        """A descriptor for the stdout and stderr of a run; the caller closes it. Raises SpawnError, OSError.
+        """A descriptor for the stdout of a run, and with all but `inherit` for its stderr, too.
 
+        The caller closes it. Raises SpawnError, OSError.
         The log file is opened elsewhere: one that cannot be written is told, and holds nobody up.
         """
         match spec.log.to:
             case "null":
                 return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             case "inherit":
-                return os.dup(2)
+                return os.dup(1)
             case "journal":
                 return journal.open_stream(spec.name)
             case "file":
