@@ -190,7 +190,7 @@ def test_a_pipe_of_a_services_own_is_left_to_it(desk: Desk) -> None:
 
 
 def test_nothing_and_stackds_own_are_no_pipes(desk: Desk) -> None:
-    for to, path in (("null", "/dev/null"), ("inherit", str(Path("/proc/self/fd/2").readlink()))):
+    for to, path in (("null", "/dev/null"), ("inherit", str(Path("/proc/self/fd/1").readlink()))):
         service = ServiceSpec(name="app", argv=(), log=spec(to=to).log)  # type: ignore[arg-type]
         output = desk.outputs.open(service, Identity())
 
