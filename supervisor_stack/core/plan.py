@@ -81,6 +81,7 @@ def compare(services: Mapping[str, Service], retired: Container[str], specs: Ite
         elif change := _changed(old[name], spec):
             found[name] = change
     begins = [name for name, change in found.items() if change.effect in ("start", "restart")]
+    begins += [name for name, service in old.items() if name in new and _needs_more(service, new[name])]
     for name, needer in _needed(begins, new).items():
         service = old.get(name)
         change = found.get(name)
@@ -101,6 +102,12 @@ def compare_stackd(old: StackSpec, new: StackSpec) -> Change | None:
     if any(key.when is When.NEXT_STACKD for key in keys):
         why += " (`systemctl restart stackd` leaves all services running)"
     return Change("changed", "", keys, "none", why)
+
+
+def _needs_more(service: Service, spec: ServiceSpec) -> bool:
+    """Whether its next run waits for something for which the present one did not have to."""
+    known = {*service.spec.requires, *service.spec.wants}
+    return service.wanted and not known.issuperset((*spec.requires, *spec.wants))
 
 
 def _added(spec: ServiceSpec) -> Change:

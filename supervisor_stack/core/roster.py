@@ -51,7 +51,12 @@ class Roster:
         if successor:
             stale = _made_by(successor.runs_as or before.spec, spec)
             successor = msgspec.structs.replace(successor, runs_as=stale)
-        after = msgspec.structs.replace(before, spec=spec, kept=kept, runs_as=runs_as, successor=successor)
+        # What its configuration test told is no more true of another server, or of another file.
+        is_same = spec.check and (spec.kind, spec.config) == (before.spec.kind, before.spec.config)
+        report = before.report if is_same else None
+        after = msgspec.structs.replace(
+            before, spec=spec, kept=kept, runs_as=runs_as, successor=successor, report=report
+        )
         self.become(after)
         return after
 

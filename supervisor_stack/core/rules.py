@@ -46,7 +46,12 @@ _ROWS: tuple[Row, ...] = (
     ({STOPPING}, ev.StartRequested, wanting.want_back, {STARTING}),
     ({KILLING}, ev.StartRequested, wanting.want_again, set()),
     ({EXITED}, ev.StartRequested, starting.start_exited, {WAITING, EXITED}),
-    ({WAITING, BACKOFF, EXITED, FAILED, STOPPED}, ev.StopRequested, wanting.rest, {STOPPED, KILLING}),
+    (
+        {WAITING, BACKOFF, EXITED, FAILED, STOPPED},
+        ev.StopRequested,
+        wanting.rest,
+        {STOPPED, STOPPING, KILLING},
+    ),
     ({STARTING, RUNNING, RELOADING, KILLING}, ev.StopRequested, wanting.unwant, set()),
     ({STOPPING}, ev.StopRequested, wanting.insist, set()),
     ({STOPPED, WAITING, BACKOFF, EXITED, FAILED}, ev.RestartRequested, wanting.want, {WAITING}),

@@ -362,7 +362,9 @@ class Stack:
 
 def _release(before: Service, after: Service) -> list[do.Action]:
     """Nobody is going to serve the held sockets: better no answer at once than none after a long wait."""
-    is_hopeless = after.state is State.WAITING and after.blocked and bool(after.spec.hold)
+    is_hopeless = (
+        after.state is State.WAITING and after.blocked and bool(after.spec.hold) and not after.others
+    )
     if (after.state in AT_REST and before.state not in AT_REST) or (is_hopeless and not before.blocked):
         return [do.ReleaseSockets(service=after.name)]
     return []

@@ -234,6 +234,11 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return self.blocked and self.state in (State.STOPPING, State.KILLING)
 
     @property
+    def is_over(self) -> bool:
+        """Whether its last run has ended, and is not just being made."""
+        return self.pid is None and bool(self.exits) and self.exits[-1].run == self.run
+
+    @property
     def is_leaving(self) -> bool:
         """Whether its present run should come to its end: stopped, or restarted."""
         return self.again or not self.wanted

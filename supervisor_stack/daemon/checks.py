@@ -105,7 +105,7 @@ class Checks:
 
     def logs(self, spec: ServiceSpec) -> tuple[str, ...]:
         """What stackd keeps of its output, and the logs that it writes by itself; none of its visitors."""
-        told = self._reports.get(spec.name) or spec
+        told = self.report(spec) or spec
         return (capture.log_path(self._log_dir, spec.name), *told.logs)
 
     def recall(self, service: str, report: CheckReport | None) -> None:
@@ -113,6 +113,10 @@ class Checks:
         if report:
             self._reports[service] = report
 
-    def report(self, service: str) -> CheckReport | None:
-        """What the configuration test of the service told last."""
-        return self._reports.get(service)
+    def report(self, spec: ServiceSpec) -> CheckReport | None:
+        """What the configuration test of the service told last, if it has one."""
+        return self._reports.get(spec.name) if spec.check else None
+
+    def forget(self, service: str) -> None:
+        """A service was removed."""
+        self._reports.pop(service, None)

@@ -23,6 +23,10 @@ from supervisor_stack.spec import Address, Hold
 log = logging.getLogger(__name__)
 
 
+class HeldForAnotherError(SpawnError):
+    """stackd holds the address for another service, which may be on its way out."""
+
+
 class HeldSockets:
     """The held sockets of all services of a stack; `store` lets them outlive this process."""
 
@@ -49,7 +53,7 @@ class HeldSockets:
                 listener = listen(address, hold, who)
             except AddressInUse:
                 if other := self._in_the_way(address):
-                    raise SpawnError(f"cannot hold {address}: {other}") from None
+                    raise HeldForAnotherError(f"cannot hold {address}: {other}") from None
                 raise
             if listener:
                 held[address] = listener

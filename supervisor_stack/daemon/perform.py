@@ -149,6 +149,7 @@ class Performer:
     def _forget(self, service: str) -> None:
         """Keep nothing any more for a service that was removed."""
         self._keeping.stop(service)
+        self.checks.forget(service)
         self.keeper.forget(service)
         self.outputs.forget(service)
         self.notifications.close(service)
@@ -192,11 +193,8 @@ class Performer:
 
     async def _write_pid_file(self, service: str) -> None:
         """An older run has gone, and has removed what was not its own any more."""
-        spec, report, pid = (
-            self.spec_of(service),
-            self.checks.report(service),
-            self.runs.newest_pid(service),
-        )
+        spec, pid = self.spec_of(service), self.runs.newest_pid(service)
+        report = self.checks.report(spec)
         if report and report.pid_file and pid:
             await pid_file.restore(self.checks, spec, report.pid_file, pid)
 
@@ -256,5 +254,5 @@ class Performer:
         spec = self.spec_of(action.service)
         run = self.runs.get(action.service, action.run)
         if run is not None and run.process is not None:
-            self.keeper.note(spec, action.run, self.checks.report(spec.name))
+            self.keeper.note(spec, action.run, self.checks.report(spec))
             self.leaves.start(spec.name, self.checks.reload(spec, action, run.process))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
 from supervisor_stack.daemon import capture, launch, ports, private
+from supervisor_stack.daemon.held import HeldForAnotherError
 from supervisor_stack.daemon.lend import Loan, lend
 from supervisor_stack.daemon.listener import AddressInUse
 from supervisor_stack.daemon.process import Process
@@ -47,18 +48,18 @@ class Spawner:
                 shell.post(_failed(action, needed.problem, final=True))
                 return
         unheld = [address for address in action.addresses if address not in action.hold]
-        if taken := next(filter(ports.is_taken, unheld), None):
-            self._refuse_taken(action, taken)
-            return
         try:
-            self._hold(spec, action)
+            self._hold(spec, action)  # first: what is not to be held any more is ours still
+            if taken := next(filter(ports.is_taken, unheld), None):
+                raise AddressInUse(taken)
             shell.memory.write_down(spec.name)  # or nobody would look for these sockets
             run = self._launch(spec, action)
         except AddressInUse as error:
             self._refuse_taken(action, error.address)
         except SpawnError as error:
             who = f" (as {spec.user})" if spec.user else ""
-            shell.post(_failed(action, f"{error}{who}", error.detail, passing=_is_shortage(error.__cause__)))
+            passing = isinstance(error, HeldForAnotherError) or _is_shortage(error.__cause__)
+            shell.post(_failed(action, f"{error}{who}", error.detail, passing=passing))
         except OSError as error:
             told = f"cannot make the process: {error.strerror}"
             shell.post(_failed(action, told, passing=_is_shortage(error)))
@@ -91,7 +92,7 @@ class Spawner:
         run = Run(spec, action.run, tuple(map(capture.mark, shell.checks.logs(spec))))
         argv = shell.keeper.argv(spec) if action.copy else spec.argv
         if not action.copy:
-            shell.keeper.note(spec, action.run, shell.checks.report(spec.name))
+            shell.keeper.note(spec, action.run, shell.checks.report(spec))
         own = private.prepare(spec, action.run)
         output = shell.outputs.open(spec, launch.identity(spec))
         try:

@@ -13,8 +13,8 @@ from supervisor_stack.core.graph import Graph
 from supervisor_stack.core.plan import Plan
 from supervisor_stack.core.state import State
 from supervisor_stack.errors import RefusedError
-from supervisor_stack.spec import Address, Backoff, Hold, Log, ProbeSpec, ServiceSpec, Watch
-from tests.core.histories import ADDRESS, HELD, History, service
+from supervisor_stack.spec import Address, Backoff, CheckReport, Hold, Log, ProbeSpec, ServiceSpec, Watch
+from tests.core.histories import ADDRESS, CHECK, HELD, History, service
 
 Changed = TypeVar("Changed", ServiceSpec, ProbeSpec)
 
@@ -373,6 +373,31 @@ def test_what_restarts_and_needs_something_new_takes_that_along() -> None:
 
 
 # What is asked and what is watched.
+
+
+def test_what_runs_and_needs_something_new_takes_that_along_or_it_could_not_come_back() -> None:
+    history = running()
+
+    plan = history.apply(DB, APP, changed(WEB, requires=("app", "cache")), service("cache", autostart=False))
+
+    assert plan.with_effect("start") == ("cache",)
+    assert history.spawns() == ["cache"]
+    assert history["web"].state is State.RUNNING
+
+
+def test_what_a_test_told_of_another_server_is_forgotten() -> None:
+    nginx = service("web", kind="nginx", config="/etc/a.conf", check=CHECK, hold=Hold(lend="nginx"))
+    history = History(nginx)
+    history.ask("start")
+    history.checked("web", report=CheckReport(addresses=(ADDRESS,), hold=(ADDRESS,)))
+    history.up("web")
+    history.apply(changed(nginx, start_timeout=5.0))
+    assert history["web"].addresses == (ADDRESS,)
+
+    history.apply(service("web"))
+
+    assert history["web"].report is None
+    assert history["web"].addresses == ()
 
 
 def probed(**keys: object) -> History:

@@ -378,16 +378,85 @@ def test_workers_without_a_master_do_not_outlive_the_last_attempt() -> None:
     assert do.ReleaseSockets(service="web") in history.orders
 
 
-def test_a_stop_between_two_runs_ends_the_workers_of_the_first() -> None:
+def between_two_runs() -> History:
+    """The workers of the first one serve on."""
     history = running()
     history.exited("web", -9, leftovers=2)
     history.exited("web", 1, run=2)
-    assert history["web"].state is State.BACKOFF
+    assert (history["web"].state, history["web"].others) == (State.BACKOFF, (1,))
+    return history
+
+
+def test_a_stop_between_two_runs_lets_the_workers_of_the_first_finish() -> None:
+    history = between_two_runs()
 
     op = history.ask("stop", "web")
 
+    assert history["web"].state is State.STOPPING
+    assert [order.run for order in history.ordered(do.Retire)] == [1]  # type: ignore[attr-defined]
+    assert op not in history.finished
+    history.tell(ev.GenerationGone(service="web", old=1))
+    assert history["web"].state is State.STOPPED
+    assert history.finished[op] == {"web": ""}
+
+
+def test_workers_that_do_not_finish_are_killed_in_the_end() -> None:
+    history = between_two_runs()
+    op = history.ask("stop", "web")
+
+    history.later(history["web"].spec.stop_timeout)
+
     assert history["web"].state is State.KILLING
     history.gone("web")
+    assert history.finished[op] == {"web": ""}
+
+
+def test_a_reset_does_not_make_a_stop_forget_that_the_run_is_over() -> None:
+    history = between_two_runs()
+    history.ask("stop", "web")
+    history.stack.reset(["web"], history.now)
+
+    history.tell(ev.GenerationGone(service="web", old=1))
+
+    assert history["web"].state is State.STOPPED
+
+
+def test_a_stop_while_the_next_run_starts_lets_the_workers_of_the_first_finish() -> None:
+    history = running()
+    history.exited("web", -9, leftovers=2)
+    history.spawned("web")
+
+    history.ask("stop", "web")
+
+    assert [order.run for order in history.ordered(do.Retire)] == [1]  # type: ignore[attr-defined]
+    history.exited("web", 0)
+    history.tell(ev.GenerationGone(service="web", old=1))
+    assert history["web"].state is State.STOPPED
+
+
+def test_a_start_that_is_given_up_leaves_the_workers_that_serve() -> None:
+    history = running()
+    history.exited("web", -9, leftovers=2)
+    history.spawned("web")
+
+    history.later(history["web"].spec.start_timeout)
+
+    assert history["web"].state is State.STOPPING
+    assert history.ordered(do.Retire) == []
+
+
+def test_the_sockets_of_workers_that_serve_stay_while_what_the_next_run_needs_is_gone() -> None:
+    history = History(service("app", restart="never"), service("web", "app", **HELD))
+    history.ask("start")
+    history.up("app", "web")
+    history.exited("app", 1)
+
+    history.exited("web", -9, leftovers=2)
+    assert (history["web"].state, history["web"].blocked) == (State.WAITING, True)
+    assert do.ReleaseSockets(service="web") not in history.orders
+
+    op = history.ask("stop", "web")
+    history.tell(ev.GenerationGone(service="web", old=1))
     assert history.finished[op] == {"web": ""}
 
 

@@ -94,8 +94,7 @@ def adopt_reloading(service: Service, event: ev.Adopted, now: float, chance: flo
 
 def adopt_stopping(service: Service, event: ev.Adopted, now: float, chance: float) -> Step:
     """It was told to leave, or was about to be."""
-    is_over = bool(service.exits) and service.exits[-1].run == service.run
-    if event.pid is None and service.pid is None and not (is_over and service.others):
+    if event.pid is None and service.pid is None and not (service.is_over and service.others):
         return settle(service, now, chance)
     patience = now + service.spec.stop_timeout
     service = msgspec.structs.replace(service, patience=patience, refused=False, blocked=False)

@@ -77,6 +77,8 @@ def terminate(service: Service, now: float) -> Step:
     uWSGI's workers and Redis's saving child misread a signal that was meant for their parent.
     """
     orders = quiet(service)
+    if service.is_leaving:  # older runs may serve on until a new one is ready, and there will be none
+        orders = (*orders, *(retire(service, other) for other in service.others))
     if service.successor:
         service, retiring = dismiss(service)
         orders = (*orders, *retiring)

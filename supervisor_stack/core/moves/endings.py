@@ -61,8 +61,7 @@ def swept(service: Service, event: ev.MembersGone, now: float, chance: float) ->
 def forget_last_generation(service: Service, event: ev.GenerationGone, now: float, chance: float) -> Step:
     """Nothing is left of another run; if it was waited for, the stop is done."""
     service, _ = forget_generation(service, event, now, chance)
-    is_over = bool(service.exits) and service.exits[-1].run == service.run
-    return settle(service, now, chance) if is_over and not service.others else (service, ())
+    return settle(service, now, chance) if service.is_over and not service.others else (service, ())
 
 
 def forget_generation(service: Service, event: ev.GenerationGone, now: float, chance: float) -> Step:
@@ -157,7 +156,7 @@ def _clear(service: Service, ending: Ending, event: ev.ProcessExited, now: float
 
 def sweep(service: Service, reason: str, now: float) -> Step:
     """Be rid of every process of the service, whichever run it is of."""
-    service = enter(service, State.KILLING, now, reason=reason, deadline=now + KILL_TIMEOUT)
+    service = enter(service, State.KILLING, now, reason=reason, blocked=False, deadline=now + KILL_TIMEOUT)
     return service, (do.Sweep(service=service.name, run=service.run),)
 
 

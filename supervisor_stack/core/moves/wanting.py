@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from supervisor_stack.core import events as ev
-from supervisor_stack.core.moves.base import Step, ask_to_leave, enter, keep, start_probe, wait
+from supervisor_stack.core.moves.base import Step, ask_to_leave, enter, keep, start_probe, terminate, wait
 from supervisor_stack.core.moves.endings import settle
 from supervisor_stack.core.state import Service, State
 
@@ -58,14 +58,15 @@ def insist(service: Service, event: ev.StopRequested, now: float, chance: float)
 
 
 def rest(service: Service, event: ev.StopRequested, now: float, chance: float) -> Step:
-    """No main process runs: it is stopped on the spot, or when the rest of its older runs is gone."""
-    stopped = msgspec.structs.replace(service, wanted=False, again=False, ending=None)
-    return settle(stopped, now, chance)
+    """No main process runs: it is stopped on the spot, or when those of older runs have finished."""
+    stopped = msgspec.structs.replace(service, wanted=False, again=False, blocked=False, ending=None)
+    return terminate(stopped, now) if service.is_over and service.others else settle(stopped, now, chance)
 
 
 def forget(service: Service, event: ev.ResetRequested, now: float, chance: float) -> Step:
-    """Begin to count anew."""
-    return keep(service, failures=0, failed_at=(), restarts=0, exits=(), rejected="", rejected_detail=())
+    """Begin to count anew. That a run has ended is still known while others are waited for."""
+    ends = service.exits[-1:] if service.is_over and service.others else ()
+    return keep(service, failures=0, failed_at=(), restarts=0, exits=ends, rejected="", rejected_detail=())
 
 
 def forget_failure(service: Service, event: ev.ResetRequested, now: float, chance: float) -> Step:
