@@ -217,6 +217,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return self.runs_as or self.spec
 
     @property
+    def stands_since(self) -> float:
+        """Since when it is as it is. What runs does so since it got ready, whatever it has taken up meanwhile."""
+        ready = self.times.ready if self.times else None
+        return self.since if self.state is not State.RUNNING or ready is None else ready
+
+    @property
     def steady_at(self) -> float:
         """Until when its success is not believed, where nothing but its life tells that it is of use."""
         is_asked = self.spec.ready is not None or self.spec.type == "task"

@@ -43,7 +43,7 @@ class GraphReader:
             ready=service.ready or service.is_fulfilled,  # a task that is done
             pid=service.pid,
             run=service.run,
-            since=wall(service.since),
+            since=wall(service.stands_since),
             failures=service.failures,
             reason=service.reason,
             evidence=service.detail,

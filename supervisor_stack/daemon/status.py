@@ -111,7 +111,7 @@ class StatusReader:
             run=service.run,
             restarts=service.restarts,
             adopted=service.adopted,
-            since=wall(service.since),
+            since=wall(service.stands_since),
             reason=_reason(service),
             next_retry=wall(service.deadline) if service.state is State.BACKOFF else None,
             cpu_percent=usage.cpu_percent,

@@ -253,3 +253,18 @@ def test_a_start_of_what_runs_and_does_not_answer_says_so() -> None:
     op = history.ask("start", "web")
 
     assert history.finished[op] == {"web": "it runs and does not answer: answered 500"}
+
+
+def test_what_has_taken_up_its_files_still_runs_since_it_got_ready() -> None:
+    history = History(service("web", reload=Reload(signal="HUP")))
+    history.ask("start")
+    history.up("web")
+    ready = history.now
+    history.later(5)
+    history.ask("reload", "web")
+    history.later(5)
+    assert history["web"].stands_since == history["web"].since == ready + 5
+
+    history.tell(ev.ReloadVerified(service="web", run=1))
+
+    assert history["web"].stands_since == ready

@@ -29,8 +29,9 @@ from supervisor_stack.control.messages import (
 from supervisor_stack.control.plans import Plan
 from supervisor_stack.daemon.apply import MOST_WAITING
 from supervisor_stack.errors import ConfigError
-from tests.servers import wait_until
-from tests.stack import HEAD, RunningStack
+from tests.kinds.nginx_site import write_site
+from tests.servers import free_port, wait_until
+from tests.stack import DEADLINE, HEAD, RunningStack
 
 ONE = "[services.one]\ncommand = ['sleep', '1000']\n"
 TWO = "[services.two]\ncommand = ['sleep', '2000']\n"
@@ -88,6 +89,37 @@ def test_a_starting_service_gets_ready_by_its_new_probe(tmp_path: Path) -> None:
         assert end.ok
         stack.until_up()
         assert stack.pid_of("one") == pid
+
+
+def test_a_held_socket_that_is_given_up_is_the_servers_own_from_then_on(tmp_path: Path) -> None:
+    port = free_port()
+    config = write_site(tmp_path, f"server {{ listen 127.0.0.1:{port}; }}")
+    nginx = f'[services.web]\nkind = "nginx"\nconfig = "{config}"\n'
+    with RunningStack(tmp_path, nginx) as stack:
+        stack.until_up()
+        assert stack.service("web").detail.held == (f"127.0.0.1:{port}",)  # type: ignore[union-attr]
+
+        _, finished = apply(stack, f"{nginx}hold = []\n")
+
+        assert finished.ok
+        web = stack.service("web")
+        assert (web.state, web.detail.held) == ("running", ())  # type: ignore[union-attr]
+
+
+def test_another_server_has_the_address_that_one_gave_up_by_becoming_something_else(tmp_path: Path) -> None:
+    port = free_port()
+    config = write_site(tmp_path, f"server {{ listen 127.0.0.1:{port}; }}")
+    nginx = f'kind = "nginx"\nconfig = "{config}"\n'
+    with RunningStack(tmp_path, f"[services.web]\n{nginx}") as stack:
+        stack.until_up()
+
+        apply(stack, f'[services.web]\ncommand = ["sleep", "1000"]\n[services.front]\n{nginx}')
+        stack.client.wait("front", timeout=DEADLINE)
+
+        assert stack.client.restart("web", timeout=DEADLINE).ok
+        detail = stack.service("web").detail
+        assert detail
+        assert (detail.addresses, detail.logs) == ((), ())
 
 
 def test_files_are_watched_from_then_on(tmp_path: Path) -> None:
