@@ -218,7 +218,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stands_since(self) -> float:
-        """Since when it is as it is. What runs does so since it got ready, whatever it has taken up meanwhile."""
+        """Since when it is as it is; what runs does so since it got ready, whatever it has taken up since."""
         ready = self.times.ready if self.times else None
         return self.since if self.state is not State.RUNNING or ready is None else ready
 

@@ -122,6 +122,19 @@ def test_another_server_has_the_address_that_one_gave_up_by_becoming_something_e
         assert (detail.addresses, detail.logs) == ((), ())
 
 
+def test_a_renamed_service_waits_for_the_socket_of_the_old_name_and_that_is_no_failure(
+    tmp_path: Path,
+) -> None:
+    slow = "trap 'sleep 1; exit 0' TERM; while :; do sleep 0.1; done"
+    same = f"hold = ['127.0.0.1:{free_port()}']\nstart_limit.burst = 1\ncommand = ['sh', '-c', \"{slow}\"]\n"
+    with RunningStack(tmp_path, f"[services.api]\n{same}") as stack:
+        stack.until_up()
+
+        apply(stack, f"[services.web-api]\n{same}")
+
+        assert stack.client.wait("web-api", timeout=DEADLINE).services[0].state == "running"
+
+
 def test_files_are_watched_from_then_on(tmp_path: Path) -> None:
     watched = tmp_path / "settings"
     watched.write_text("1")
