@@ -115,7 +115,7 @@ class CheckReport(Spec, frozen=True, kw_only=True):
 class Check(Spec, frozen=True, kw_only=True):
     """The service's own test of its configuration.
 
-    `read` makes a report from what the test printed (stdout). `before_start`: the test is cheap and
+    `read` makes a report from what the test printed (stdout, stderr). `before_start`: the test is cheap and
     its report is needed, so it runs before every start and not only before a reload. `without_env`:
     variables of the service that would mislead its test. `transient`: a regular expression for
     complaints that may go away by themselves, such as a name server that is not up yet.
@@ -126,7 +126,7 @@ class Check(Spec, frozen=True, kw_only=True):
     before_start: bool = False
     without_env: tuple[str, ...] = ()
     transient: str = ""
-    read: Callable[[str], CheckReport] | None = None
+    read: Callable[[str, str], CheckReport] | None = None
     evidence: Callable[[str], tuple[str, ...]] | None = None
 
 

@@ -83,7 +83,7 @@ class Checks:
             evidence = evidence or tuple(err.splitlines()[-capture.LAST_LINES :])
             final = code > 0 and not (check.transient and re.search(check.transient, err))
             return failed(f"{command} exited {code}", evidence, final)
-        report = check.read(out) if check.read else None
+        report = check.read(out, err) if check.read else None
         if report and report.problems:
             return failed("stackd cannot work with it", report.problems, final=True)
         if report:

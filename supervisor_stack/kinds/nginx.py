@@ -23,6 +23,7 @@ def learn(given: Given) -> Facts:
     """How to run and to test nginx; where it listens is told by the test, before each start."""
     reader = DumpReader(
         prefix=_prefix(given),
+        directives=_option(given.args, "-g"),
         cwd=given.cwd,
         # ngx_http_core_server(): a server block without `listen` listens on 80, or on 8000 for a user
         # who may not bind 80.
@@ -43,7 +44,8 @@ def learn(given: Given) -> Facts:
         check=Check(
             # -T: as -t, and prints every file that was read. -q: no "syntax is ok" on stderr. The test
             # opens the logs and binds free ports for a moment, so it has to run as the service's user.
-            argv=(given.binary, "-T", "-q", "-c", given.config, *given.args),
+            # -V: tells on stderr how nginx was built, and with -T nginx goes on to test (main() in nginx.c).
+            argv=(given.binary, "-T", "-q", "-V", "-c", given.config, *given.args),
             before_start=True,
             # The test would take the descriptors named there for listening sockets and close them.
             without_env=("NGINX",),
@@ -80,14 +82,20 @@ def complaints(stderr: str) -> tuple[str, ...]:
 
 
 def _prefix(given: Given) -> str:
-    """What -p says; the prefix that is compiled in is unknown here."""
-    prefix = ""
-    for index, arg in enumerate(given.args):
-        if arg == "-p":
-            prefix = "".join(given.args[index + 1 : index + 2])
-        elif arg.startswith("-p"):
-            prefix = arg.removeprefix("-p")
+    """What -p says; the prefix that is compiled in is told by the test."""
+    prefix = _option(given.args, "-p")
     return posixpath.join(given.cwd, prefix) if prefix else ""
+
+
+def _option(args: tuple[str, ...], option: str) -> str:
+    """The value of an option of the command line, which may be its own word; the last one counts."""
+    value = ""
+    for index, arg in enumerate(args):
+        if arg == option:
+            value = "".join(args[index + 1 : index + 2])
+        elif arg.startswith(option):
+            value = arg.removeprefix(option)
+    return value
 
 
 def _problems(given: Given) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What `nginx -T` tells: the files that nginx reads, where it listens, where it logs.
+"""What `nginx -TV` tells: the files that nginx reads, where it listens, where it logs, its pid file.
 
 The dump has each file once, under a line that names it, in the order of the first reading; so the
 includes have to be followed here to see which `listen` is whose. Nothing is looked up on the disk.
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from supervisor_stack.kinds.base import Files
+from supervisor_stack.kinds.nginx_build import Build, built
 from supervisor_stack.kinds.nginx_listen import REUSEPORT, Listener, listeners, obstacle
 from supervisor_stack.kinds.nginx_syntax import Directive, parse
 from supervisor_stack.spec import Address, CheckReport, Spec
@@ -33,26 +34,29 @@ _NO_LOG_FILES = ("syslog:", "memory:", "/dev/")
 class DumpReader(Spec, frozen=True, kw_only=True):
     """Reads a dump; compares by value, as the spec that holds it has to.
 
-    `prefix`: nginx's prefix where it is known. `cwd`: where nginx is started. `default_port`: the port
-    of a server block that names none. `hold`: the sockets to hold; None means as many as can be.
+    `prefix`: what -p says. `directives`: what -g says. `cwd`: where nginx is started. `default_port`: the
+    port of a server block that names none. `hold`: the sockets to hold; None means as many as can be.
     """
 
     prefix: str = ""
+    directives: str = ""
     cwd: str = "/"
     default_port: int = 80
     hold: tuple[Address, ...] | None = None
 
-    def __call__(self, dump: str) -> CheckReport:
-        """The report; an empty one for text that is no dump."""
+    def __call__(self, dump: str, told: str = "") -> CheckReport:
+        """The report; an empty one for text that is no dump. `told`: what -V adds, on stderr."""
         texts = split(dump)
         if not texts:
             return CheckReport()
+        build = built(told, self.cwd)
+        prefix = self.prefix or build.prefix
         tree = _Tree(texts)
         top = tuple(tree.expanded(tree.parsed(tree.main)))
         certificates = (posixpath.join(tree.folder, path) for path in _certificates(top))
         sockets = listeners(top, self.cwd, self.default_port)
-        errors = _distinct(self._logs(top, "error_log"))
-        accesses = _distinct(self._logs(top, "access_log"))
+        errors = _distinct(_logs(top, "error_log", prefix))
+        accesses = _distinct(_logs(top, "access_log", prefix))
         return CheckReport(
             files=_distinct((*texts, *certificates)),
             globs=_distinct(tree.globs),
@@ -61,7 +65,7 @@ class DumpReader(Spec, frozen=True, kw_only=True):
             logs=tuple(log for log in errors if log not in accesses),
             access_logs=accesses,
             problems=_distinct(self._problems(tree, sockets)),
-            pid_file=self._pid_file(top),
+            pid_file=self._pid_file(top, build, prefix),
         )
 
     def _is_wanted(self, socket: Listener) -> bool:
@@ -84,22 +88,11 @@ class DumpReader(Spec, frozen=True, kw_only=True):
             elif found.obstacle:
                 yield f"hold names {address}, which cannot be held: {found.obstacle}; remove it there"
 
-    def _pid_file(self, top: Iterable[Directive]) -> str:
-        """Without the directive it is a path that is compiled in, and so unknown here."""
-        path = next((each.args[0] for each in top if each.name == "pid" and each.args), "")
-        return posixpath.join(self.prefix, path) if path.startswith("/") or (path and self.prefix) else ""
-
-    def _logs(self, top: Iterable[Directive], name: str) -> Iterator[str]:
-        for directive in _everywhere(top):
-            if directive.name != name or not directive.args:
-                continue
-            path = directive.args[0]
-            if path in ("off", "stderr") or path.startswith(_NO_LOG_FILES) or "$" in path:
-                continue
-            # Unlike certificates and includes, logs are relative to the prefix (ngx_conf_open_file),
-            # which is compiled in unless -p gives it.
-            if path.startswith("/") or self.prefix:
-                yield posixpath.join(self.prefix, path)
+    def _pid_file(self, top: Iterable[Directive], build: Build, prefix: str) -> str:
+        """What -g or the files say, else what is compiled in; nginx takes no second `pid`."""
+        written = (*_parsed(self.directives), *top)
+        named = next((each.args[0] for each in written if each.name == "pid" and each.args), build.pid_path)
+        return _below(prefix, named)
 
 
 class _Tree:
@@ -117,10 +110,7 @@ class _Tree:
     def parsed(self, path: str) -> tuple[Directive, ...]:
         """The directives of one file; none of one in the syntax of some module, which is watched too."""
         if path not in self._parsed:
-            try:
-                self._parsed[path] = parse(self._texts[path])
-            except ValueError:
-                self._parsed[path] = ()
+            self._parsed[path] = _parsed(self._texts[path])
         return self._parsed[path]
 
     def expanded(
@@ -185,6 +175,30 @@ def matches(path: str, pattern: str) -> bool:
         fnmatch.fnmatchcase(name, wanted) and (not name.startswith(".") or wanted.startswith("."))
         for name, wanted in zip(names, patterns, strict=True)
     )
+
+
+def _logs(top: Iterable[Directive], name: str, prefix: str) -> Iterator[str]:
+    for directive in _everywhere(top):
+        if directive.name != name or not directive.args:
+            continue
+        path = directive.args[0]
+        if path in ("off", "stderr") or path.startswith(_NO_LOG_FILES) or "$" in path:
+            continue
+        if log := _below(prefix, path):
+            yield log
+
+
+def _below(prefix: str, path: str) -> str:
+    """Logs and the pid file are relative to the prefix, unlike certificates and includes
+    (ngx_conf_full_name()). Empty where it is unknown: nginx has not been asked yet."""
+    return posixpath.join(prefix, path) if path.startswith("/") or (path and prefix) else ""
+
+
+def _parsed(text: str) -> tuple[Directive, ...]:
+    try:
+        return parse(text)
+    except ValueError:
+        return ()
 
 
 def _everywhere(directives: Iterable[Directive]) -> Iterator[Directive]:

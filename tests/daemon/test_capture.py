@@ -51,6 +51,6 @@ async def _told(check: Check) -> tuple[str, ...]:
 def test_last_words_are_never_those_of_visitors() -> None:
     report = CheckReport(logs=("/told.log",), access_logs=("/told-visits.log",))
 
-    told = asyncio.run(_told(Check(argv=("true",), read=lambda _: report)))
+    told = asyncio.run(_told(Check(argv=("true",), read=lambda *_: report)))
 
     assert told == ("/log/web.log", "/own.log", "/log/web.log", "/told.log")

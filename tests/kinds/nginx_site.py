@@ -31,4 +31,4 @@ def report_of(config: Path) -> CheckReport:
     assert check.read is not None
     tested = run_check(check, config.parent)
     assert tested.returncode == 0, tested.stderr
-    return check.read(tested.stdout)
+    return check.read(tested.stdout, tested.stderr)

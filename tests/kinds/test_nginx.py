@@ -25,7 +25,7 @@ def test_the_check_dumps_the_configuration_before_each_start() -> None:
     check = learn(given(CONF, {CONF: guide.NGINX_CONF}, "-p", "/srv", binary="/usr/bin/nginx")).check
 
     assert check is not None
-    assert check.argv == ("/usr/bin/nginx", "-T", "-q", "-c", CONF, "-p", "/srv")
+    assert check.argv == ("/usr/bin/nginx", "-T", "-q", "-V", "-c", CONF, "-p", "/srv")
     assert check.before_start
     assert check.without_env == ("NGINX",)
 
@@ -40,7 +40,8 @@ def test_the_dump_of_the_guides_file_tells_all_of_it() -> None:
     assert check is not None
     assert check.read is not None
 
-    report = check.read("".join(f"# configuration file {path}:\n{text}\n" for path, text in texts.items()))
+    dump = "".join(f"# configuration file {path}:\n{text}\n" for path, text in texts.items())
+    report = check.read(dump, "")
 
     assert report.files == tuple(texts)
     assert report.globs == ()
@@ -63,7 +64,7 @@ def test_nothing_is_held_when_the_user_says_so() -> None:
     assert facts.hold is None
     assert facts.check is not None
     assert facts.check.read is not None
-    assert facts.check.read(f"# configuration file {CONF}:\n{guide.NGINX_CONF}\n").hold == ()
+    assert facts.check.read(f"# configuration file {CONF}:\n{guide.NGINX_CONF}\n", "").hold == ()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,16 @@ def test_the_prefix_is_taken_from_the_arguments(args: tuple[str, ...], log: str)
     assert check is not None
     assert check.read is not None
 
-    assert check.read(f"# configuration file {CONF}:\nerror_log error.log;\n").logs == (log,)
+    assert check.read(f"# configuration file {CONF}:\nerror_log error.log;\n", "").logs == (log,)
+
+
+@pytest.mark.parametrize("args", [("-g", "pid /run/own.pid;"), ("-gpid /run/own.pid;",)])
+def test_a_pid_file_in_the_arguments_is_known(args: tuple[str, ...]) -> None:
+    check = learn(given(CONF, {CONF: ""}, *args)).check
+    assert check is not None
+    assert check.read is not None
+
+    assert check.read(f"# configuration file {CONF}:\n\n", "").pid_file == "/run/own.pid"
 
 
 UNKNOWN = 'unknown directive "lisen" in /etc/nginx/nginx.conf:12'

@@ -337,3 +337,30 @@ def test_what_the_user_names_has_to_be_there_and_to_be_possible() -> None:
 )
 def test_the_pid_file_is_told_where_it_is_known(top: str, prefix: str, path: str) -> None:
     assert read(dump(main=f"{top} http {{ }}"), DumpReader(prefix=prefix)).pid_file == path
+
+
+@pytest.mark.parametrize(
+    ("reader", "top", "build", "path"),
+    [
+        (DumpReader(), "", "--pid-path=/run/nginx.pid", "/run/nginx.pid"),
+        (DumpReader(), "pid /srv/n.pid;", "--pid-path=/run/nginx.pid", "/srv/n.pid"),
+        (DumpReader(), "", "--prefix=/opt/nginx", "/opt/nginx/logs/nginx.pid"),
+        (DumpReader(), "pid n.pid;", "--prefix=/opt/nginx", "/opt/nginx/n.pid"),
+        (DumpReader(prefix="/srv"), "", "--prefix=/opt/nginx", "/srv/logs/nginx.pid"),
+        (DumpReader(prefix="/srv"), "", "--pid-path=/run/nginx.pid", "/run/nginx.pid"),
+        (DumpReader(directives="pid /run/g.pid; daemon off;"), "", "", "/run/g.pid"),
+        (DumpReader(directives="daemon off;"), "", "--pid-path=/run/nginx.pid", "/run/nginx.pid"),
+    ],
+)
+def test_without_a_line_the_pid_file_is_where_nginx_was_built_to_write_it(
+    reader: DumpReader, top: str, build: str, path: str
+) -> None:
+    told = f"nginx version: nginx/1.22.1\nconfigure arguments: {build}\n"
+
+    assert reader(dump(main=f"{top} http {{ }}"), told).pid_file == path
+
+
+def test_logs_are_below_the_prefix_that_nginx_was_built_with() -> None:
+    told = "nginx version: nginx/1.22.1\nconfigure arguments: --prefix=/opt/nginx\n"
+
+    assert DumpReader()(dump(main="error_log logs/error.log;"), told).logs == ("/opt/nginx/logs/error.log",)
