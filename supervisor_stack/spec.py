@@ -197,6 +197,17 @@ class PrivateSocket(Spec, frozen=True, kw_only=True):
     speaks: ProbeType
 
 
+class PidFile(Spec, frozen=True, kw_only=True):
+    """A file that is to have the number of the main process in it.
+
+    `user`, `group`: who writes it, by name or number, where that is not whom the service is started as.
+    """
+
+    path: str
+    user: str = ""
+    group: str = ""
+
+
 class Log(Spec, frozen=True, kw_only=True):
     """Where stdout and stderr of a service go.
 
@@ -226,8 +237,9 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
     itself. `final_exits`, `wish_exits`: exit statuses that no restart cures, and those by which it asks
     for one. `notify`: give it a notify socket also when its ready probe is another. `parent_variable`:
     where in its environment it looks for the number of its parent. `logs`: the files to which it writes what
-    it has to say by itself; `access_logs`: those to which it writes what its clients ask. `copy`: how a copy
-    of its configuration is made that stands in for files that are broken; empty for not at all.
+    it has to say by itself; `access_logs`: those to which it writes what its clients ask. `pid_files`: those
+    that its configuration asks for and that it does not write under stackd. `copy`: how a copy of its
+    configuration is made that stands in for files that are broken; empty for not at all.
     """
 
     name: str
@@ -268,6 +280,7 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
     wish_exits: dict[int, str] = {}
     logs: tuple[str, ...] = ()
     access_logs: tuple[str, ...] = ()
+    pid_files: tuple[PidFile, ...] = ()
     log: Log = Log()
     env: dict[str, str] = {}
     cwd: str = "/"

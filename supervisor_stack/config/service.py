@@ -79,6 +79,7 @@ def read_service(name: str, table: ServiceTable, site: Site) -> ServiceSpec | No
         preconditions=facts.preconditions,
         logs=facts.logs,
         access_logs=facts.access_logs,
+        pid_files=facts.pid_files,
         log=Log() if draft.is_wrong("log") else Log(**_keys(draft, "log")),
         env=process.env,
         cwd=process.cwd,

@@ -82,6 +82,7 @@ FIELDS: dict[str, Field] = {
     "preconditions": Field(When.NEXT_START, follows="config"),
     "logs": Field(When.NEXT_START, follows="config"),
     "access_logs": Field(When.NEXT_START, follows="config"),
+    "pid_files": Field(When.NEXT_START, follows="config"),
     "stop_again": Field(When.NEXT_STOP, follows="kind"),
     "stop_when_ready": Field(When.NEXT_STOP, follows="kind"),
     "stop_refusal": Field(When.NEXT_STOP, follows="kind"),

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
-from supervisor_stack.daemon import capture, cgroup, launch, pid_file, private, refusal
+from supervisor_stack.daemon import capture, cgroup, launch, private, refusal
 from supervisor_stack.daemon.archive import Archive
 from supervisor_stack.daemon.checks import Checks
 from supervisor_stack.daemon.fd_store import FdStore
@@ -25,6 +25,7 @@ from supervisor_stack.daemon.members import Members
 from supervisor_stack.daemon.memory import Memory
 from supervisor_stack.daemon.notify import Notifications
 from supervisor_stack.daemon.output.outputs import Outputs
+from supervisor_stack.daemon.pid_file import PidFiles
 from supervisor_stack.daemon.probe import Prober
 from supervisor_stack.daemon.process import Process, Processes
 from supervisor_stack.daemon.runs import Run, Runs
@@ -105,9 +106,10 @@ class Performer:
             self.members,
             spec_of,
             is_changed=self.keeper.differs,
-            cleared=self._write_pid_file,
+            cleared=self._cleared,
             outputs=outputs,
         )
+        self.pid_files = PidFiles(post, self.checks, spec_of, self.runs.serving_pid)
         self.memory = Memory(archive, self.runs, self.held, is_shutting_down)
         self._audience = audience
         self._watcher = watcher
@@ -123,7 +125,7 @@ class Performer:
             do.Signal: self.runs.signal,
             do.AskToLeave: self.runs.ask_to_leave,
             do.Sweep: self.runs.sweep,
-            do.Retire: self.runs.retire,
+            do.Retire: self._retire,
             do.WatchStop: self._watch_stop,
             do.HoldSockets: self._hold,
             do.ReleaseSockets: self._release,
@@ -151,6 +153,7 @@ class Performer:
         self._keeping.stop(service)
         self.checks.forget(service)
         self.keeper.forget(service)
+        self.pid_files.forget(service)
         self.outputs.forget(service)
         self.notifications.close(service)
         self.answers.forget(service)
@@ -191,12 +194,12 @@ class Performer:
         self.held.release(action.service)
         self.memory.write_down(action.service)
 
-    async def _write_pid_file(self, service: str) -> None:
-        """An older run has gone, and has removed what was not its own any more."""
-        spec, pid = self.spec_of(service), self.runs.newest_pid(service)
-        report = self.checks.report(spec)
-        if report and report.pid_file and pid:
-            await pid_file.restore(self.checks, spec, report.pid_file, pid)
+    def _retire(self, action: do.Retire) -> None:
+        self.runs.retire(action)
+        self.pid_files.write(action.service)
+
+    async def _cleared(self, service: str) -> None:
+        await self.pid_files.restore(service)
 
     def _keep(self, action: do.KeepConfig) -> None:
         spec = self.spec_of(action.service)

@@ -187,6 +187,13 @@ class Runs:
         newest = runs[max(runs)] if runs else None
         return newest.process.pid if newest and newest.process else 0
 
+    def serving_pid(self, service: str) -> int:
+        """The main process of its newest run that is not to leave; 0 for none."""
+        runs = self._runs.get(service, {})
+        staying = [number for number in runs if (service, number) not in self._retiring]
+        process = runs[max(staying)].process if staying else None
+        return process.pid if process else 0
+
     def exited(self, run: Run, process: Process) -> None:
         """Its main process is gone, and its last words are where they belong."""
         run.is_over = True

@@ -66,6 +66,8 @@ class Spawner:
         else:
             pid = run.process.pid if run.process else 0
             shell.notifications.bind_run(spec.name, run.number, pid)
+            if not action.beside:
+                shell.pid_files.write(spec.name)
             shell.post(ev.Spawned(service=spec.name, run=run.number, pid=pid))
 
     def _refuse_taken(self, action: do.Spawn, address: Address) -> None:

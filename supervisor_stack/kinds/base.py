@@ -17,6 +17,7 @@ from supervisor_stack.spec import (
     Check,
     Fifo,
     Hold,
+    PidFile,
     Precondition,
     PrivateSocket,
     ProbeSpec,
@@ -68,7 +69,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What was learnt from the service's own configuration.
 
     `no_hold`: why no socket can be held for it, where that is not so for all services of its kind.
-    `logs`, `access_logs`: as in ServiceSpec.
+    `logs`, `access_logs`, `pid_files`: as in ServiceSpec.
     """
 
     argv: tuple[str, ...]
@@ -83,6 +84,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     preconditions: tuple[Precondition, ...] = ()
     logs: tuple[str, ...] = ()
     access_logs: tuple[str, ...] = ()
+    pid_files: tuple[PidFile, ...] = ()
     problems: tuple[str, ...] = ()
 
 

@@ -10,6 +10,7 @@ from supervisor_stack.kinds.alive import alive
 from supervisor_stack.kinds.base import Facts, Given, Kind
 from supervisor_stack.kinds.uwsgi_hold import as_wished, holding
 from supervisor_stack.kinds.uwsgi_ini import IniReader, Options
+from supervisor_stack.kinds.uwsgi_pid import pid_files
 from supervisor_stack.kinds.uwsgi_runs import beside, can_live_beside, fifo, private_socket
 from supervisor_stack.kinds.uwsgi_sockets import Socket, sockets
 from supervisor_stack.spec import ProbeSpec, ProbeType, Reload
@@ -63,6 +64,7 @@ def learn(given: Given) -> Facts:
         private=private if handover else None,
         logs=tuple(dict.fromkeys(_logs(options, given.cwd))),
         access_logs=tuple(dict.fromkeys(_by_loggers(options, given.cwd, _REQUEST_LOGGERS))),
+        pid_files=tuple(pid_files(given, options)),
         problems=(*reader.problems, *_no_probe(given, parser, listening, ready), *held.problems),
     )
 
@@ -159,7 +161,8 @@ KIND = Kind(
     # With it uWSGI takes its start for a reload, in which it never daemonizes: an ini with `daemonize`
     # stays in the foreground as it stands (uwsgi_setup_reload() in core/init.c; tried). In a reload it
     # also takes over the sockets that are lent to it, and leaves alone what has been set up before:
-    # daemonize's file, `logto`, `logto2` and all pid files are not written, the log goes to stdout.
+    # daemonize's file, `logto`, `logto2` and all pid files are not written, the log goes to stdout; of the
+    # pid files stackd writes those that are known (uwsgi_pid.py).
     # -1 makes this the reload number 0. From number 1 on it would also do without chroot, capabilities,
     # namespaces and the hooks before the jail (`uwsgi.reloads` in core/utils.c; hooks tried).
     env={"UWSGI_RELOADS": "-1"},

@@ -208,3 +208,38 @@ def test_a_file_that_is_not_there_is_the_first_problem() -> None:
     problem = f"cannot read {INI}: No such file or directory; name a file that uWSGI can read"
 
     assert learn(given(INI, {})).problems[0] == problem
+
+
+def written(text: str, *, as_root: bool = True) -> list[tuple[str, str, str]]:
+    facts = learn(given(INI, {INI: f"[uwsgi]\n{text}\n"}, binary=UWSGI, as_root=as_root))
+    return [(file.path, file.user, file.group) for file in facts.pid_files]
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("", []),
+        ("pidfile = /run/a.pid", [("/run/a.pid", "", "")]),
+        ("pidfile = %d%n.pid", [(f"{PROJECT}/uwsgi.pid", "", "")]),
+        (
+            "chdir = /srv\npidfile = a.pid\npidfile2 = b.pid",
+            [(f"{PROJECT}/a.pid", "", ""), ("/srv/b.pid", "", "")],
+        ),
+        (
+            "uid = www\ngid = web\npidfile = /a\npidfile2 = /b\nsafe-pidfile = /c\nsafe-pidfile2 = /d",
+            [("/a", "", ""), ("/b", "www", "web"), ("/c", "", ""), ("/d", "www", "web")],
+        ),
+        ("uid = www\nmaster-as-root = true\npidfile2 = /b", [("/b", "", "")]),
+        ("immediate-uid = 33\npidfile = /a\npidfile2 = /b", [("/a", "33", ""), ("/b", "33", "")]),
+        ("pidfile = /old.pid\npidfile = /new.pid", [("/new.pid", "", "")]),
+        ("if-env = NO\npidfile = /hidden.pid\nendif =", []),
+    ],
+)
+def test_its_pid_files_are_known_and_who_would_write_them(
+    text: str, files: list[tuple[str, str, str]]
+) -> None:
+    assert written(text) == files
+
+
+def test_who_is_not_root_writes_his_pid_files_himself() -> None:
+    assert written("uid = www\npidfile2 = /b", as_root=False) == [("/b", "", "")]
