@@ -238,7 +238,8 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
     for one. `notify`: give it a notify socket also when its ready probe is another. `parent_variable`:
     where in its environment it looks for the number of its parent. `logs`: the files to which it writes what
     it has to say by itself; `access_logs`: those to which it writes what its clients ask. `pid_files`: those
-    that its configuration asks for and that it does not write under stackd. `copy`: how a copy of its
+    that its configuration asks for and that it does not write under stackd. `chatter`: beginnings of lines
+    that it prints at each start, and that explain no end. `copy`: how a copy of its
     configuration is made that stands in for files that are broken; empty for not at all.
     """
 
@@ -281,6 +282,7 @@ class ServiceSpec(Spec, frozen=True, kw_only=True):
     logs: tuple[str, ...] = ()
     access_logs: tuple[str, ...] = ()
     pid_files: tuple[PidFile, ...] = ()
+    chatter: tuple[str, ...] = ()
     log: Log = Log()
     env: dict[str, str] = {}
     cwd: str = "/"

@@ -20,7 +20,7 @@ from supervisor_stack.spec import Backoff, Log, Reload, ServiceSpec, StartLimit,
 
 _FROM_KIND = (
     "stop_signal", "stop_again", "stop_timeout", "stop_when_ready", "stop_refusal", "start_timeout",
-    "final_exits", "wish_exits", "kill", "notify", "parent_variable", "copy",
+    "final_exits", "wish_exits", "kill", "notify", "parent_variable", "chatter", "copy",
 )  # fmt: skip
 _FROM_USER = (
     "type", "requires", "wants", "after", "autostart", "restart", "start_timeout", "stop_timeout",

@@ -83,6 +83,7 @@ FIELDS: dict[str, Field] = {
     "logs": Field(When.NEXT_START, follows="config"),
     "access_logs": Field(When.NEXT_START, follows="config"),
     "pid_files": Field(When.NEXT_START, follows="config"),
+    "chatter": Field(When.NEXT_START, follows="kind"),
     "stop_again": Field(When.NEXT_STOP, follows="kind"),
     "stop_when_ready": Field(When.NEXT_STOP, follows="kind"),
     "stop_refusal": Field(When.NEXT_STOP, follows="kind"),

@@ -18,15 +18,25 @@ _TELLING = (
 # What servers say when all is well is no evidence of what went wrong.
 _CHATTER = re.compile(r"\[(?:debug|info|notice|warn|Note|System|Warning)\]")
 
+_TRACEBACK = "Traceback (most recent call last):"
+
 LINES_BEFORE = 12
 LINES_AFTER = 3
+
+
+def without(words: Sequence[str], beginnings: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines with none of these beginnings; all of them if none is left."""
+    return tuple(word for word in words if not word.startswith(beginnings)) or tuple(words)
 
 
 def excerpt(words: Sequence[str]) -> tuple[str, ...]:
     """The telling line with what stands around it: a traceback comes before, a summary after."""
     line = telling_line(words)
     at = max((number for number, word in enumerate(words) if word.strip() == line), default=0)
-    return tuple(words[max(0, at - LINES_BEFORE) : at + LINES_AFTER + 1])
+    start = max(0, at - LINES_BEFORE)
+    # What was said before a traceback has nothing to do with it.
+    start = next((number for number in range(start, at) if words[number].startswith(_TRACEBACK)), start)
+    return tuple(words[start : at + LINES_AFTER + 1])
 
 
 def telling_line(words: Sequence[str]) -> str:

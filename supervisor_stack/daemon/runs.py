@@ -17,6 +17,7 @@ from pathlib import Path
 
 from supervisor_stack.core import actions as do
 from supervisor_stack.core import events as ev
+from supervisor_stack.core.evidence import without
 from supervisor_stack.daemon import capture, oom, private
 from supervisor_stack.daemon.archive import SavedRun
 from supervisor_stack.daemon.members import Clearing, Members
@@ -222,7 +223,7 @@ class Runs:
         )
 
     def _last_words(self, run: Run, process: Process) -> tuple[str, ...]:
-        words = capture.last_words(run.marks)
+        words = without(capture.last_words(run.marks), run.spec.chatter)
         return words or (self._outputs.whereabouts(run.spec) if process.code != 0 else ())
 
     def _count_kernel_kills(self) -> int:

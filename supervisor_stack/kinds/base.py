@@ -96,7 +96,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     lost. `reload` None comes with `no_reload`, the reason. `final_exits`: exit statuses that a restart
     cannot cure, and what each means; `wish_exits`: those by which the server asks for a restart.
     `kill`: whether a stop that takes too long may end with SIGKILL. `stop_refusal`, `notify`,
-    `parent_variable`, `copy`: as in ServiceSpec.
+    `parent_variable`, `chatter`, `copy`: as in ServiceSpec.
     """
 
     name: str
@@ -116,5 +116,6 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     stop_when_ready: bool = False
     notify: bool = False
     parent_variable: str = ""
+    chatter: tuple[str, ...] = ()
     copy: Literal["", "nginx", "uwsgi", "redis", "mysqld"] = ""
     needs_config: bool = True

@@ -153,6 +153,21 @@ def _by_loggers(options: Options, cwd: str, names: tuple[str, ...]) -> Iterator[
             yield posixpath.join(folder, found["path"])
 
 
+# What it prints at each start, whatever comes of it (2.0.30), and what a failure has in it besides its cause.
+# Not `chdir() to`, nor `added … to pythonpath`: they tell where it looked for what is not there.
+_CHATTER = (
+    "[uWSGI] getting ", "*** Starting uWSGI ", "compiled with version: ", "os: ", "nodename: ", "machine: ",
+    "clock source: ", "pcre jit ", "detected ", "current working directory: ", "uWSGI running as root, ",
+    "*** WARNING: you are running uWSGI as root", "your processes number limit ", "your memory page size ",
+    "lock engine: ", "thunder lock: ", "dropping root privileges ", "setgid() to ", "setuid() to ",
+    "set additional group ", "uwsgi socket ", "Python version: ", "--- Python VM already initialized",
+    "Python main interpreter ", "python threads support ", "*** Python threads support ",
+    "your server socket listen backlog ", "your mercy for ", "mapped ", "*** Operational MODE: ", "WSGI app ",
+    "*** uWSGI is running in multiple ", "spawned uWSGI ", "gracefully (RE)spawned uWSGI ",
+    "*** no app loaded. GAME OVER ***", "VACUUM: ", "[pid: ",
+)  # fmt: skip
+
+
 KIND = Kind(
     name="uwsgi",
     copy="uwsgi",
@@ -189,4 +204,5 @@ KIND = Kind(
     # one of several `mount`). Neither is final: the address gets free, and an application that asks its
     # database while it is imported loads once that answers. What stays broken ends at the start limit.
     final_exits={},
+    chatter=_CHATTER,
 )

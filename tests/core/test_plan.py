@@ -77,7 +77,8 @@ SAMPLES: dict[str, object] = {
     "addresses": (ADDRESS,), "notify": True, "parent_variable": "X", "copy": "redis",
     "check": Check(argv=("test",)), "preconditions": (Precondition(path="/x", problem="no"),),
     "logs": ("/x",), "access_logs": ("/x",), "stop_again": 1.0, "stop_when_ready": True,
-    "pid_files": (PidFile(path="/x"),), "stop_refusal": "no", "final_exits": {1: "x"}, "wish_exits": {1: "x"},
+    "pid_files": (PidFile(path="/x"),), "chatter": ("x",), "stop_refusal": "no",
+    "final_exits": {1: "x"}, "wish_exits": {1: "x"},
 }  # fmt: skip
 
 
