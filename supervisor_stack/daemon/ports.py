@@ -6,10 +6,12 @@ import asyncio
 import errno
 import ipaddress
 import os
+import shlex
 import socket
 import stat
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 from supervisor_stack.kinds.listen import tcp
 from supervisor_stack.spec import Address
@@ -27,13 +29,42 @@ def is_taken(address: Address) -> bool:
         return False
 
 
-async def describe_holder(address: Address) -> str:
-    """Who holds it: `pid 4711 (nginx: master process ...)`. Looked up off the loop: it reads all of /proc."""
+class Holder(NamedTuple):
+    """Who holds an address: `pid 4711 (nginx: master process ...)`, and what there is to say of it."""
+
+    who: str
+    evidence: tuple[str, ...] = ()
+
+
+async def find_holder(address: Address) -> Holder:
+    """Who holds it. Looked up off the loop: it reads all of /proc."""
     if address.path:
         pid = _unix_holder(address.path)
     else:
         pid = await asyncio.to_thread(_tcp_holder, address)
-    return f"pid {pid} ({_command(pid)})" if pid else "a process that stackd may not look into"
+    if not pid:
+        return Holder("a process that stackd may not look into")
+    unit = unit_of(_cgroup(pid))
+    foreign = unit and unit != unit_of(_cgroup(os.getpid()))
+    return Holder(f"pid {pid} ({_command(pid)})", (_advice(unit),) if foreign else ())
+
+
+def unit_of(cgroup: str) -> str:
+    """The service of systemd that a process belongs to, by its /proc/PID/cgroup; empty for none.
+
+    Not those of a user's own systemd (user@1000.service), to which the system's systemctl has nothing to say.
+    """
+    for line in cgroup.splitlines():
+        # cgroups(7): 0 is the hierarchy of version 2; with version 1 systemd has one of its own.
+        number, controllers, path = line.split(":", 2)
+        *above, last = path.split("/")
+        if (number == "0" or controllers == "name=systemd") and last.endswith(".service"):
+            return "" if any(each.startswith("user@") for each in above) else last
+    return ""
+
+
+def _advice(unit: str) -> str:
+    return f"it belongs to {unit}: systemctl disable --now {shlex.quote(unit.removesuffix('.service'))}"
 
 
 def meet(one: Address, other: Address) -> bool:
@@ -120,6 +151,13 @@ def _local_address(field: str) -> Address:
     host, _, port = field.partition(":")
     words = struct.unpack(f">{len(host) // 8}I", bytes.fromhex(host))
     return tcp(str(ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))), int(port, 16))
+
+
+def _cgroup(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return ""
 
 
 def _command(pid: int) -> str:

@@ -72,7 +72,8 @@ class Spawner:
 
     def _refuse_taken(self, action: do.Spawn, address: Address) -> None:
         async def describe() -> ev.Event:
-            return _failed(action, f"{address} is in use by {await ports.describe_holder(address)}")
+            holder = await ports.find_holder(address)
+            return _failed(action, f"{address} is in use by {holder.who}", holder.evidence)
 
         self._shell.leaves.start(action.service, describe(), _failed(action, f"{address} is in use"))
 

@@ -391,3 +391,21 @@ def test_members_of_the_group_may_use_stackctl_and_others_may_not(machine: Site)
     )
     assert done.returncode == 4
     assert "permission denied" in done.stderr
+
+
+def test_a_port_that_another_unit_holds_is_told_with_what_frees_it(machine: Site) -> None:
+    port = 8099
+    machine.write(
+        "/etc/systemd/system/old-web.service",
+        f"[Service]\nExecStart=/usr/bin/python3 -m http.server {port} --bind 127.0.0.1\n",
+    )
+    machine.systemctl("daemon-reload")
+    machine.systemctl("start", "old-web")
+    wait_until(lambda: f":{port:04X} 00000000:0000 0A" in machine.read("/proc/net/tcp"), "old-web listens")
+    web = f'\n[services.web]\ncommand = ["/usr/bin/sleep", "infinity"]\nhold = ["127.0.0.1:{port}"]\n'
+    machine.write(CONFIG, machine.read(CONFIG) + web)
+
+    machine.systemctl("reload", "stackd")
+
+    told = "it belongs to old-web.service: systemctl disable --now old-web"
+    wait_until(lambda: told in machine.run("stackctl", "status", "web", check=False).stdout, "it is told")
