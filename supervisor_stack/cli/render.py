@@ -88,7 +88,9 @@ def event_lines(notice: Notice) -> Iterator[str]:
 
 def tone_of(service: ServiceStatus) -> Tone:
     """How alarming the state of a service is."""
-    return tone(service.state, service.active, service.ready)
+    # Its type is not told. A service that runs and is not ready has a reason; a task has none, it is at work.
+    is_at_work = service.state == "running" and not service.ready and not service.reason
+    return tone(service.state, service.active, service.ready, is_at_work)
 
 
 def tone(state: str, active: str, ready: bool, task: bool = False) -> Tone:

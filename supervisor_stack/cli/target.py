@@ -12,11 +12,17 @@ def config_file(options: Options) -> str:
     return reach.config_file(options.config)
 
 
+_LEAST_PATIENCE = 1.0
+"""Seconds that a quick answer gets, also where nobody wants to wait for services: `wait --timeout 0`."""
+
+
 def connect(options: Options, timeout: float = 5.0) -> StackClient:
-    """A client of that stackd, which has `timeout` seconds for a quick answer.
+    """A client of that stackd, which has `timeout` seconds for a quick answer, and no more than --timeout.
 
     Raises ConfigError, and what StackClient raises.
     """
+    if options.timeout is not None:
+        timeout = min(timeout, max(_LEAST_PATIENCE, options.timeout))
     if options.hosts:
         from supervisor_stack.cli.hosts import find_host
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 
 from supervisor_stack import __version__
 from supervisor_stack.cli import shapes
+from supervisor_stack.cli.grammar import VERBS
 from supervisor_stack.cli.options import ALL, Options
-from supervisor_stack.cli.output import emit, say
+from supervisor_stack.cli.output import emit, say, shape_of
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.messages import StatusReply
 from supervisor_stack.control.parts import ServiceLine, ServiceStatus
@@ -96,20 +99,22 @@ def reset(options: Options) -> int:
 
 
 def version(options: Options) -> int:
-    """Of this program, and of the stackd that answers, if one does."""
-    stackd = None
+    """Of this program, also where no stackd answers, and of the one that does."""
+    if not options.json:
+        say(f"stackctl  {__version__}")
+        sys.stdout.flush()  # before an error, which goes another way
     try:
         with connect(options) as client:
             stackd = client.status().stackd
     except StackError as error:
-        answer = f"stackd    {error.message}"
-    else:
-        answer = f"stackd    {stackd.version} (pid {stackd.pid})"
+        if not options.json:
+            raise
+        emit(shapes.VersionsFailure(error=shape_of(error), stackctl=__version__))
+        return VERBS[options.verb].exit_code(error)
     if options.json:
-        emit(shapes.Versions(stackctl=__version__, stackd=stackd.version if stackd else None))
+        emit(shapes.Versions(stackctl=__version__, stackd=stackd.version))
     else:
-        say(f"stackctl  {__version__}")
-        say(answer)
+        say(f"stackd    {stackd.version} (pid {stackd.pid})")
     return 0
 
 

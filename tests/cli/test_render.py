@@ -70,7 +70,7 @@ def test_a_note_says_why_and_when_next(reason: str, next_retry: str | None, note
     ("state", "ready", "tone"),
     [
         ("running", True, "good"),
-        ("running", False, "bad"),
+        ("running", False, "busy"),  # a task
         ("reloading", False, "good"),
         ("starting", False, "busy"),
         ("waiting", False, "busy"),
@@ -83,6 +83,10 @@ def test_a_note_says_why_and_when_next(reason: str, next_retry: str | None, note
 )
 def test_a_state_is_as_alarming_as_it_is(state: str, ready: bool, tone: str) -> None:
     assert render.tone_of(service("web", state, ready=ready)) == tone
+
+
+def test_a_service_that_runs_and_does_not_answer_is_alarming() -> None:
+    assert render.tone_of(service("web", "running", ready=False, reason="connection refused")) == "bad"
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "\0", "2026-02-30T00:00:00.000Z", "2026-11-22T05:45:36"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,31 @@ def stack(tmp_path: Path) -> Iterator[RunningStack]:
     with RunningStack(tmp_path, SERVICES) as stack:
         stack.until_up()
         yield stack
+
+
+def test_a_task_at_work_is_no_failure(tmp_path: Path) -> None:
+    task = "[services.migrate]\ntype = 'task'\ncommand = ['sleep', '1000']\n"
+    with RunningStack(tmp_path, task) as stack:
+        assert ask(stack, "wait", "migrate", "--for", "running").code == 0
+
+        assert "\n◌  migrate  active (running) " in ask(stack, "status").out
+
+
+@pytest.mark.parametrize("words", [("start", "web"), ("wait", "web"), ("restart", "all")])
+def test_who_waits_for_one_second_waits_no_longer_for_a_stackd_that_says_nothing(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(path))
+        silent.listen()
+
+        ran = stackctl("--socket", f"ipc://{path}", *words, "--timeout", "1")
+
+    assert (ran.code, ran.err) == (
+        124,
+        f"stackctl: cannot get an answer from ipc://{path}: stackd did not answer within 1 s\n",
+    )
 
 
 def ask(stack: RunningStack, *words: str) -> Ran:
