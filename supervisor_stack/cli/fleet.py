@@ -19,7 +19,7 @@ import msgspec
 
 from supervisor_stack.cli import render
 from supervisor_stack.cli.options import Options
-from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, shape_of
+from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, say_all, shape_of
 from supervisor_stack.cli.shapes import OUTPUTS, Failure, Hosts, HostsFailure
 from supervisor_stack.cli.table import GAP, Column, Row, Table
 from supervisor_stack.control.parts import ServiceStatus
@@ -226,12 +226,10 @@ def _say_table(answers: Sequence[Answer], no_color: bool) -> None:
     table = Table((first, Column("HOST"), *rest), tuple(rows))
     headline = GAP.join(states)
     if sys.stdout.isatty():
-        from supervisor_stack.cli.tty import columns, print_table, wrap
+        from supervisor_stack.cli.tty import print_table
 
         print_table(headline, table, no_color)
-        for cause in causes:
-            for line in wrap(render.harmless(cause), columns(sys.stdout)):
-                say(line)
+        say_all(map(render.harmless, causes))
         return
     say(headline)
     for line in table.lines():

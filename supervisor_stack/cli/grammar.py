@@ -83,7 +83,7 @@ def _some_or_all(parser: argparse.ArgumentParser) -> None:
 
 def _operation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-wait", dest="wait", action="store_false", help="do not wait for the end")
-    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds, or 5s, 2m")
 
 
 def _several(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +120,7 @@ def _apply(parser: argparse.ArgumentParser) -> None:
 
 
 def _signal(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("signal", metavar="SIG", help="its name, with or without SIG")
+    parser.add_argument("signal", metavar="SIG", help="its name, with or without SIG, or its number")
     _one(parser)
 
 
@@ -154,7 +154,7 @@ def _wait(parser: argparse.ArgumentParser) -> None:
     _some_or_all(parser)
     states = f"what to wait for, default: ready; {', '.join(STATES)}"
     parser.add_argument("--for", dest="state", metavar="STATE", choices=STATES, help=states)
-    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds, or 5s, 2m")
 
 
 def _keygen(parser: argparse.ArgumentParser) -> None:
@@ -253,7 +253,13 @@ VERBS = {
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        # As the configuration has them: 5s, 2m. Not loaded for a plain number.
+        from supervisor_stack.config.values import Duration
+
+        seconds = Duration.parse(text)
     if not 0 <= seconds < 1e9:
         raise ValueError
     return seconds
@@ -274,6 +280,6 @@ def _count(text: str) -> int:
 
 
 # argparse names the type by this in "invalid … value".
-_seconds.__name__ = "number of seconds"
-_period.__name__ = f"number of seconds (at least {_SHORTEST:g})"
+_seconds.__name__ = "duration (such as 5, 5s, 2m)"
+_period.__name__ = f"duration (at least {_SHORTEST:g} s)"
 _count.__name__ = "count"

@@ -170,6 +170,15 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3f}s" if seconds < 60 else span(seconds)
 
 
+def offset(seconds: float) -> str:
+    """The distance of two moments that are to be told apart, also after days: 34ms, 1.234s, 6m 2.123s."""
+    if seconds < 60:
+        return duration(seconds)
+    minutes, left = divmod(round(seconds * 1000), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}h " if hours else "") + f"{minutes}m {left / 1000:.3f}s"
+
+
 def seconds(took: float) -> str:
     """A time that somebody waited for: with tenths, while they matter."""
     return f"{took:.1f}s" if took < 60 else span(took)

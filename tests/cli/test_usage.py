@@ -39,9 +39,18 @@ def test_the_later_of_two_wins() -> None:
         (["is-active", "a", "b"], "unrecognized arguments: b"),
         (["status", "--cascade"], "unrecognized arguments: --cascade"),
         (["--jso", "status"], "unrecognized arguments: --jso"),
-        (["stop", "a", "--timeout", "soon"], "argument --timeout: invalid number of seconds value: 'soon'"),
-        (["stop", "a", "--timeout", "-1"], "argument --timeout: invalid number of seconds value: '-1'"),
-        (["stop", "a", "--timeout", "nan"], "argument --timeout: invalid number of seconds value: 'nan'"),
+        (
+            ["stop", "a", "--timeout", "soon"],
+            "argument --timeout: invalid duration (such as 5, 5s, 2m) value: 'soon'",
+        ),
+        (
+            ["stop", "a", "--timeout", "-1"],
+            "argument --timeout: invalid duration (such as 5, 5s, 2m) value: '-1'",
+        ),
+        (
+            ["stop", "a", "--timeout", "nan"],
+            "argument --timeout: invalid duration (such as 5, 5s, 2m) value: 'nan'",
+        ),
         (["logs", "-n", "-3"], "argument -n: invalid count value: '-3'"),
         (["-c"], "argument -c: expected one argument"),
         (["start", "all", "web"], "`all` stands alone: it means every service"),
@@ -93,6 +102,14 @@ def test_help_lists_every_verb() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb: str) -> None:
     assert stackctl(verb, "-h").out.startswith(f"usage: stackctl {COMMON} {verb}")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5", 5), ("0.5", 0.5), ("5s", 5), ("2m", 120), ("500ms", 0.5)]
+)
+def test_a_duration_is_written_as_in_the_configuration(text: str, seconds: float) -> None:
+    assert parse(["start", "all", "--timeout", text]).timeout == seconds
+    assert parse(["top", "--interval", text]).period == seconds
 
 
 @pytest.mark.parametrize("words", [(), ("status",), ("help",)])
@@ -165,6 +182,19 @@ def test_a_configuration_that_is_not_there_is_6_and_for_a_query_nobody_to_ask(
 
     assert ran.code == code
     assert ran.err.startswith(f"stackctl: cannot read the configuration {tmp_path}/none.toml: ")
+
+
+def test_where_nobody_listens_it_is_said_how_stackd_is_started(tmp_path: Path) -> None:
+    file = configuration(tmp_path, f"ipc://{tmp_path}/none.sock")
+
+    assert stackctl("-c", file, "start", "web") == (
+        7,
+        "",
+        (
+            f"stackctl: cannot reach stackd at ipc://{tmp_path}/none.sock: it is not running\n"
+            f"  start it with: stackd -c {file}\n"
+        ),
+    )
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,15 @@ def test_what_is_needed_is_stopped_after_those_who_need_it(stack: RunningStack) 
     assert ask(stack, "status").code == 0
 
 
+def test_what_was_so_already_is_not_said_to_be_done(stack: RunningStack) -> None:
+    assert ask(stack, "start", "web", "db").err.splitlines()[-1] == "db, web were up already"
+    assert ask(stack, "stop", "web").err.splitlines()[-1].startswith("web stopped in ")
+    assert ask(stack, "stop", "web").err.splitlines()[-1] == "web was down already"
+    last = ask(stack, "start", "web", "db").err.splitlines()[-1]
+    assert last.startswith("web started in ")
+    assert last.endswith("s; db was up already")
+
+
 def test_a_failure_comes_with_the_last_words_of_the_service(stack: RunningStack) -> None:
     failed = ask(stack, "start", "migrate", "--json")
 
