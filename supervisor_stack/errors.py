@@ -1,7 +1,7 @@
 """The errors that a person may meet, as one tree.
 
     StackError                    kind               exit code of stackctl
-      ConfigError                 config-invalid     6
+      ConfigError                 config-invalid     6    (4 for queries)
       SpawnError                  spawn-failed       1
       InUseError                  already-running    1    (stackd itself exits 73)
       RequestError                bad-request        2

@@ -10,21 +10,25 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from supervisor_stack import __version__
 from supervisor_stack.cli.grammar import VERBS
 from supervisor_stack.cli.options import PROGRAM, Options
 from supervisor_stack.errors import RequestError
 
+_HELP = "help"
 _COMMON = "[-c FILE | --socket ENDPOINT | --host NAME[,NAME…]] [--json] [--no-color]"
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """What the command line says. Raises RequestError; -h prints the usage and exits."""
+    """What the command line says. Raises RequestError; -h and --version print and exit."""
     options = Options()
     parser = _first()
     parser.add_argument("verb", nargs="?", metavar="VERB", help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.parse_args(arguments, options)
     name = options.verb
+    if name == _HELP:
+        return parse([*options.rest[:1], "-h"])
     if name not in VERBS:
         raise RequestError(_complaint(f"no verb `{name}`{_near(name)}"), (f"usage: {parser.usage}",))
     _specific(name).parse_intermixed_args(options.rest, options)
@@ -83,6 +87,7 @@ class _Parser(argparse.ArgumentParser):
         )
         self.add_argument("--json", action="store_true", help="for programs: one object, or JSON lines")
         self.add_argument("--no-color", action="store_true", help="no colours on a terminal")
+        self.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
 
     def error(self, message: str) -> NoReturn:
         raise RequestError(_complaint(message), (f"usage: {self.usage}",))
@@ -105,7 +110,10 @@ def _complaint(cause: str) -> str:
 
 def _overview() -> str:
     verbs = "\n".join(f"  {name:<10} {verb.summary}" for name, verb in VERBS.items())
-    return f"Talk to stackd about its stack.\n\nverbs (default: status):\n{verbs}"
+    return (
+        f"Talk to stackd about its stack.\n\nverbs (default: status):\n{verbs}\n\n"
+        f"{PROGRAM} {_HELP} VERB: what a verb takes"
+    )
 
 
 def _near(name: str) -> str:

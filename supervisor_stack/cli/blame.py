@@ -99,7 +99,7 @@ def _row(start: Start, zero: str, place: str) -> Row:
 
 def _offset(zero: str, at: str | None) -> str:
     seconds = between(zero, at)
-    return "-" if seconds is None else f"+{render.duration(seconds)}"
+    return "-" if seconds is None else f"+{render.offset(seconds)}"
 
 
 def _notes(start: Start) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from supervisor_stack.cli.options import Options
-from supervisor_stack.cli.output import emit, emit_error, say, tell, tell_error
+from supervisor_stack.cli.output import emit, emit_error, say_all, tell, tell_error
 from supervisor_stack.cli.shapes import Checked
 from supervisor_stack.cli.target import config_file
 from supervisor_stack.config import load
@@ -48,8 +48,7 @@ def check(options: Options) -> int:
         if options.json:
             emit_error(error)
         else:
-            for line in error.detail:
-                say(line)
+            say_all(error.detail)
             tell_error(ConfigError(error.message))
         return error.exit_code
     names = tuple(service.name for service in tested)

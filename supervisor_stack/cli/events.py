@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from supervisor_stack.cli.options import DEFAULT_LINES, Options
-from supervisor_stack.cli.output import emit, say, tell
+from supervisor_stack.cli.output import emit, say_all, tell
 from supervisor_stack.cli.render import event_lines
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.messages import Notice
@@ -34,6 +34,5 @@ def _show(notice: Notice, options: Options) -> None:
     if options.json:
         emit(notice)
         return
-    for line in event_lines(notice):
-        say(line)
+    say_all(event_lines(notice))
     sys.stdout.flush()

@@ -11,14 +11,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock
+from itertools import pairwise
+from threading import Event, Lock
 from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from supervisor_stack.cli import render
 from supervisor_stack.cli.options import Options
-from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, shape_of
+from supervisor_stack.cli.output import InterruptError, emit, emit_error, say, say_all, shape_of
 from supervisor_stack.cli.shapes import OUTPUTS, Failure, Hosts, HostsFailure
 from supervisor_stack.cli.table import GAP, Column, Row, Table
 from supervisor_stack.control.parts import ServiceStatus
@@ -53,7 +54,7 @@ def carry_out(hosts: Sequence[str], options: Options, words: Sequence[str]) -> i
     if options.watch:
         raise RequestError("cannot watch several hosts: there is one screen; name one of them")
     if options.follow or OUTPUTS[options.verb].is_stream:
-        codes = _stream(hosts, words, options.json)
+        codes = _stream(hosts, words, options.json, at_once=options.follow)
         if options.json and any(codes):
             failed = (host for host, code in zip(hosts, codes, strict=True) if code)
             emit_error(_failed(dict.fromkeys(failed, "see its last line")))
@@ -65,7 +66,7 @@ def carry_out(hosts: Sequence[str], options: Options, words: Sequence[str]) -> i
         answers = _ask(hosts, words)
         _emit({answer.host: answer.json for answer in answers})
     else:
-        return worst(_stream(hosts, words, json=False))
+        return worst(_stream(hosts, words, json=False, at_once=False))
     return worst([answer.code for answer in answers])
 
 
@@ -135,13 +136,41 @@ def _ask(hosts: Sequence[str], words: Sequence[str]) -> list[Answer]:
     ]
 
 
-def _stream(hosts: Sequence[str], words: Sequence[str], json: bool) -> list[int]:
-    """Print what each says as it says it, with its name before each line. Returns the exit codes."""
+class _Turns:
+    """Whose turn it is to be printed: one host after the other, each when the one before has said all, or
+    all of them at once. `streams`: how many of each come to an end."""
+
+    def __init__(self, hosts: Sequence[str], streams: int, at_once: bool) -> None:
+        self._left = dict.fromkeys(hosts, streams)
+        self._turns = {host: Event() for host in hosts}
+        self._next = dict(pairwise(hosts))
+        self._lock = Lock()
+        for host in hosts if at_once else hosts[:1]:
+            self._turns[host].set()
+
+    def wait(self, host: str) -> None:
+        """Return when it is the turn of this one."""
+        self._turns[host].wait()
+
+    def end(self, host: str) -> None:
+        """One of its streams came to its end, in its turn."""
+        with self._lock:
+            self._left[host] -= 1
+            if not self._left[host] and host in self._next:
+                self._turns[self._next[host]].set()
+
+
+def _stream(hosts: Sequence[str], words: Sequence[str], json: bool, at_once: bool) -> list[int]:
+    """Print what each says, with its name before each line: that of the first as it says it, and that of each
+    other when those before it are done; `at_once`, for what has no end: of all as they say it. Returns the
+    exit codes."""
     width = max(map(len, hosts)) + 1
     lock = Lock()
+    turns = _Turns(hosts, 2, at_once)
 
     def pass_on(host: str, lines: IO[bytes], to: IO[bytes], form: Callable[[str, bytes], bytes]) -> None:
         try:
+            turns.wait(host)
             for line in lines:
                 with lock:
                     to.write(form(host, line))
@@ -151,6 +180,8 @@ def _stream(hosts: Sequence[str], words: Sequence[str], json: bool) -> list[int]
             for process in running.values():
                 process.terminate()
             raise
+        finally:
+            turns.end(host)
 
     def named(host: str, line: bytes) -> bytes:
         return f"{host + ':':<{width}} ".encode() + line
@@ -171,11 +202,13 @@ def _stream(hosts: Sequence[str], words: Sequence[str], json: bool) -> list[int]
 
 
 def _say_table(answers: Sequence[Answer], no_color: bool) -> None:
-    """All services of all hosts; a host that does not answer is a line with the cause."""
+    """All services of all hosts; a host that does not answer is a line with the cause. A terminal may cut
+    that, so it is told once more below."""
     now = render.utc_now()
     first, *rest = render.STATUS_COLUMNS
     rows: list[Row] = []
     states = []
+    causes = []
     for answer in answers:
         told = answer.json
         if told["ok"]:
@@ -186,6 +219,7 @@ def _say_table(answers: Sequence[Answer], no_color: bool) -> None:
                 rows.append(Row(row.tone, (sign, answer.host, *cells)))
         else:
             states.append(f"{answer.host} unknown")
+            causes.append(f"{answer.host}: {told['error']['message']}")
             blank = [""] * (len(rest) - 1)
             sign = render.glyph("bad")
             rows.append(Row("bad", (sign, answer.host, *blank, told["error"]["message"])))
@@ -195,6 +229,7 @@ def _say_table(answers: Sequence[Answer], no_color: bool) -> None:
         from supervisor_stack.cli.tty import print_table
 
         print_table(headline, table, no_color)
+        say_all(map(render.harmless, causes))
         return
     say(headline)
     for line in table.lines():

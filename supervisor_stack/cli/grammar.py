@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, get_args
 
-from supervisor_stack.cli.options import DEFAULT_LINES
+from supervisor_stack.cli.options import ALL, DEFAULT_LINES
 from supervisor_stack.control.states import STATES
-from supervisor_stack.errors import OperationError, StackError, TimedOutError, UnreachableError
+from supervisor_stack.errors import ConfigError, OperationError, StackError, TimedOutError, UnreachableError
 from supervisor_stack.spec import Role
 
 
 class Verb(NamedTuple):
     """One verb. `carry_out`: module below cli and function, imported when it is asked for: stackctl starts
-    for every question. `codes`: the exit codes in which it differs from those of the errors. `is_local`: it
-    needs what only this machine has, and cannot be had of a host."""
+    for every question. `codes`: the exit codes in which it differs from those of the errors. `local`: of what
+    cannot be had of a host, as it needs what only this machine has: what it does, as it stands after
+    "cannot"."""
 
     arguments: str
     summary: str
     add: Callable[[argparse.ArgumentParser], None]
     carry_out: str
     codes: dict[type[StackError], int] = {}  # noqa: RUF012
-    is_local: bool = False
+    local: str = ""
+
+    def exit_code(self, error: StackError) -> int:
+        """The exit code of this verb when it fails so."""
+        return self.codes.get(type(error), error.exit_code)
 
 
-# A script that asks how things are gets one code for "there is nobody to ask" (LSB: status unknown).
-_QUERY: dict[type[StackError], int] = {UnreachableError: 4, TimedOutError: 4}
+# A script that asks how things are gets one code for "there is nobody to ask" (LSB: status unknown): also
+# where the configuration does not tell whom.
+_QUERY: dict[type[StackError], int] = {UnreachableError: 4, TimedOutError: 4, ConfigError: 4}
 
 
 _SHORTEST = 0.1
@@ -53,13 +59,31 @@ def _one(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("services", nargs=1, metavar="SERVICE")
 
 
+class _AllAlone(argparse.Action):
+    """Names, or `all` and nothing beside it: a name that is none would pass unseen."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        names = [str(value) for value in values or ()]
+        if ALL in names and len(names) > 1:
+            parser.error(f"`{ALL}` stands alone: it means every service")
+        setattr(namespace, self.dest, names)
+
+
 def _some_or_all(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("services", nargs="+", metavar="SERVICE|all", help="services, or all of them")
+    parser.add_argument(
+        "services", nargs="+", metavar="SERVICE|all", action=_AllAlone, help="services, or all of them"
+    )
 
 
 def _operation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-wait", dest="wait", action="store_false", help="do not wait for the end")
-    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds, or 5s, 2m")
 
 
 def _several(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +120,7 @@ def _apply(parser: argparse.ArgumentParser) -> None:
 
 
 def _signal(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("signal", metavar="SIG", help="its name, with or without SIG")
+    parser.add_argument("signal", metavar="SIG", help="its name, with or without SIG, or its number")
     _one(parser)
 
 
@@ -130,7 +154,7 @@ def _wait(parser: argparse.ArgumentParser) -> None:
     _some_or_all(parser)
     states = f"what to wait for, default: ready; {', '.join(STATES)}"
     parser.add_argument("--for", dest="state", metavar="STATE", choices=STATES, help=states)
-    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="wait at most S seconds, or 5s, 2m")
 
 
 def _keygen(parser: argparse.ArgumentParser) -> None:
@@ -174,7 +198,7 @@ VERBS = {
         _logs,
         "logs.verb:logs",
         _QUERY,
-        is_local=True,
+        local="show logs",
     ),
     "top": Verb(
         "[--interval S]",
@@ -182,7 +206,7 @@ VERBS = {
         _top,
         "top.verb:top",
         _QUERY,
-        is_local=True,
+        local="show top",
     ),
     "events": Verb("[-f] [-n N]", "what happened to services", _stream, "events:events", _QUERY),
     "graph": Verb(
@@ -197,7 +221,7 @@ VERBS = {
         "judge the configuration, and have each service test its own",
         _nothing,
         "check:check",
-        is_local=True,
+        local="check the configuration",
     ),
     "is-active": Verb(
         "SERVICE", "print the state; exit 0 when active, 3 when not", _one, "verbs:is_active", _QUERY
@@ -207,7 +231,7 @@ VERBS = {
         "wait until services are ready",
         _wait,
         "verbs:wait",
-        {UnreachableError: 4, OperationError: 3},
+        {UnreachableError: 4, ConfigError: 4, OperationError: 3},
     ),
     "signal": Verb("SIG SERVICE", "send a signal to the main process", _signal, "verbs:signal"),
     "reset": Verb(_ALL, "forget failures and counters", _some_or_all, "verbs:reset"),
@@ -222,14 +246,20 @@ VERBS = {
         "make a key for the network, of this stackd or of somebody who comes",
         _keygen,
         "keygen:keygen",
-        is_local=True,
+        local="make a key",
     ),
     "version": Verb("", "versions of stackctl and stackd", _nothing, "verbs:version", _QUERY),
 }
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        # As the configuration has them: 5s, 2m. Not loaded for a plain number.
+        from supervisor_stack.config.values import Duration
+
+        seconds = Duration.parse(text)
     if not 0 <= seconds < 1e9:
         raise ValueError
     return seconds
@@ -250,6 +280,6 @@ def _count(text: str) -> int:
 
 
 # argparse names the type by this in "invalid … value".
-_seconds.__name__ = "number of seconds"
-_period.__name__ = f"number of seconds (at least {_SHORTEST:g})"
+_seconds.__name__ = "duration (such as 5, 5s, 2m)"
+_period.__name__ = f"duration (at least {_SHORTEST:g} s)"
 _count.__name__ = "count"

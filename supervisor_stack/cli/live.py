@@ -42,7 +42,7 @@ class LiveProgress:
     def __init__(self, deed: Deed, services: Sequence[str]) -> None:
         plain = deed.options.no_color
         console = make_console(plain, stderr=True)
-        # A line that is too long is left to the terminal, which gives it back whole when it is copied.
+        # Its lines fit already, between words.
         self._narrator = Narrator(deed, lambda error: console.print(Text(error_text(error)), soft_wrap=True))
         self._finished: Finished | None = None
         self._board = Board(services, Pen(plain), monotonic)
@@ -72,6 +72,8 @@ class LiveProgress:
             self._finished = step
         elif step.outcome:
             self._narrator.over(step.outcome)
+        else:
+            self._narrator.on_its_way(step)
 
 
 class Screen:

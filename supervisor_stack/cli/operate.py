@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from supervisor_stack.cli.failure import Deed
 from supervisor_stack.cli.options import ALL, Options
-from supervisor_stack.cli.output import InterruptError, emit, shape_of, tell_error
+from supervisor_stack.cli.output import InterruptError, emit, shape_of, tell, tell_error
 from supervisor_stack.cli.progress import view, watch
 from supervisor_stack.cli.shapes import Begun, Ended, OperationFailure
 from supervisor_stack.cli.target import connect
@@ -42,6 +42,8 @@ def operate(options: Options) -> int:
                 finished = watch(steps, shown)
             if isinstance(message, Shutdown) and finished.ok:
                 client.see_off(message)
+                if message.keep_services and not options.json:
+                    tell("stackd has left, and its services go on")
     except KeyboardInterrupt:
         detail = f"{truth}: {purpose(message)}; see how with: stackctl status"
         raise InterruptError("cannot wait for the end: interrupted", (detail,)) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from typing import IO
 
 import msgspec
 
@@ -21,6 +23,12 @@ class InterruptError(StackError):
 def say(text: str) -> None:
     """A line of data for people."""
     print(text)
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """Lines of data for people that may be long: on a terminal they are broken between words."""
+    for line in _broken(lines, sys.stdout):
+        say(line)
 
 
 def tell(text: str) -> None:
@@ -50,11 +58,21 @@ def tell_error(error: StackError) -> None:
 
 
 def error_text(error: StackError) -> str:
-    """The lines of that. The words of a service among them do nothing to a terminal."""
+    """The lines of that, on a terminal broken between words. The words of a service among them do nothing
+    to it."""
     from supervisor_stack.cli.render import harmless  # what goes well does not need it
 
-    lines = "\n  ".join((f"{PROGRAM}: {error.message}", *error.detail)).split("\n")
-    return "\n".join(map(harmless, lines))
+    lines = map(harmless, "\n  ".join((f"{PROGRAM}: {error.message}", *error.detail)).split("\n"))
+    return "\n".join(_broken(lines, sys.stderr))
+
+
+def _broken(lines: Iterable[str], stream: IO[str]) -> Iterable[str]:
+    """As they are for files and programs, which break lines by themselves, or not at all."""
+    if not stream.isatty():
+        return lines
+    from supervisor_stack.cli.tty import broken
+
+    return broken(lines, stream)
 
 
 def _encoded(message: msgspec.Struct) -> bytes:

@@ -20,6 +20,9 @@ _PAST = {
     "start": "started", "stop": "stopped", "restart": "restarted", "reload": "reloaded",
     "shutdown": "stopped", "apply": "applied",
 }  # fmt: skip
+_IS_ALREADY = {"start": "up", "stop": "down"}
+"""What a service is already for which there was nothing to do."""
+
 _TOLD_IN_FULL = 5
 """Failures that are told at once, and causes that are told at the end; the others are counted."""
 
@@ -36,7 +39,7 @@ def view(deed: Deed, accepted: Accepted) -> AbstractContextManager[View]:
     how long it took, nothing with --json."""
     if deed.options.json:
         return nullcontext(_Silence())
-    if not is_capable(sys.stderr):
+    if not (accepted.services and is_capable(sys.stderr)):
         return nullcontext(_Lines(deed, accepted.services))
     from supervisor_stack.cli.live import LiveProgress
 
@@ -66,6 +69,11 @@ class Narrator:
         self._tell_error = tell_error
         self._began = monotonic()
         self._told: set[str] = set()
+        self._states: dict[str, set[str]] = {}
+
+    def on_its_way(self, step: Progress) -> None:
+        """A service is in this state, on its way to the end of the operation."""
+        self._states.setdefault(step.service, set()).add(step.state)
 
     def over(self, outcome: Outcome) -> None:
         """It is over for a service. Whoever only waited for one that failed is told of at the end."""
@@ -95,8 +103,20 @@ class Narrator:
         what = _PAST.get(self._deed.options.verb, "done")
         took = f"in {seconds(monotonic() - self._began)}"
         if not failed:
-            return f"{listed(done)} {what} {took}" if done else ""
+            return self._well(outcomes, f"{what} {took}")
         return f"{len(done)} of {len(outcomes)} {what} {took}, failed: {listed(failed)}"
+
+    def _well(self, outcomes: Sequence[Outcome], what: str) -> str:
+        """What was done, and for whom there was nothing to do: those were in no other state meanwhile."""
+        word = _IS_ALREADY.get(self._deed.options.verb, "")
+        idle = [
+            each.service
+            for each in outcomes
+            if word and self._states.get(each.service, set()) <= {each.state}
+        ]
+        done = [each.service for each in outcomes if each.service not in idle]
+        already = f"{listed(idle)} {'was' if len(idle) == 1 else 'were'} {word} already" if idle else ""
+        return "; ".join(filter(None, (f"{listed(done)} {what}" if done else "", already)))
 
 
 class _Silence:
@@ -121,6 +141,7 @@ class _Lines:
                 self._end(step.outcome)
                 self._narrator.over(step.outcome)
             else:
+                self._narrator.on_its_way(step)
                 self._tell(step.service, step.state, step.reason, outlook(step.then, step.left))
             return
         for outcome in step.outcomes:

@@ -88,7 +88,9 @@ def event_lines(notice: Notice) -> Iterator[str]:
 
 def tone_of(service: ServiceStatus) -> Tone:
     """How alarming the state of a service is."""
-    return tone(service.state, service.active, service.ready)
+    # Its type is not told. A service that runs and is not ready has a reason; a task has none, it is at work.
+    is_at_work = service.state == "running" and not service.ready and not service.reason
+    return tone(service.state, service.active, service.ready, is_at_work)
 
 
 def tone(state: str, active: str, ready: bool, task: bool = False) -> Tone:
@@ -166,6 +168,15 @@ def duration(seconds: float) -> str:
     if seconds < 1:
         return f"{round(seconds * 1000)}ms"
     return f"{seconds:.3f}s" if seconds < 60 else span(seconds)
+
+
+def offset(seconds: float) -> str:
+    """The distance of two moments that are to be told apart, also after days: 34ms, 1.234s, 6m 2.123s."""
+    if seconds < 60:
+        return duration(seconds)
+    minutes, left = divmod(round(seconds * 1000), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}h " if hours else "") + f"{minutes}m {left / 1000:.3f}s"
 
 
 def seconds(took: float) -> str:

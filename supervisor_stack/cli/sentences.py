@@ -96,7 +96,8 @@ def command(node: Node, context: Context) -> str:
         case "stopping" | "killing" if node.wanted == "stopped":
             words = f"wait --for stopped {name}"
         case "running" if node.rejected:
-            words = "check" if node.on_copy else f"reload {name}"
+            # The same reload would be rejected once more. Without a copy nothing follows by itself.
+            words = "check" if node.on_copy else f"check && {context.program} reload {name}"
         case "running" if node.ready or node.type == "task":
             words = ""
         case _:

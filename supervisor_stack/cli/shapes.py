@@ -156,7 +156,13 @@ class Versions(Success, frozen=True, kw_only=True):
     """Who speaks with whom."""
 
     stackctl: str  #: its version
-    stackd: str | None  #: the version of the one that answers; null: none does
+    stackd: str  #: the version of the one that answers
+
+
+class VersionsFailure(Failure, frozen=True, kw_only=True):
+    """No stackd answers."""
+
+    stackctl: str  #: the version of this program
 
 
 class KeyPair(Success, frozen=True, kw_only=True):
@@ -212,5 +218,5 @@ OUTPUTS = {
     "reset": Output(("cli.shapes:Done",)),
     "shutdown": _OPERATION,
     "keygen": Output(("cli.shapes:KeyPair",)),
-    "version": Output(("cli.shapes:Versions",)),
+    "version": Output(("cli.shapes:Versions", "cli.shapes:VersionsFailure")),
 }

@@ -10,12 +10,13 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
+from errno import EDQUOT, EFBIG, EIO, ENOSPC
 from importlib import import_module
 from io import TextIOWrapper
 
 from supervisor_stack.cli.arguments import parse
 from supervisor_stack.cli.grammar import VERBS, Verb
-from supervisor_stack.cli.options import Options
+from supervisor_stack.cli.options import PROGRAM, Options
 from supervisor_stack.cli.output import InterruptError, emit_error, tell_error
 from supervisor_stack.errors import RequestError, StackError
 
@@ -30,23 +31,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # What the encoding of the terminal lacks is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _run(words)
-        sys.stdout.flush()
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()  # also of -h, which exits
     except BrokenPipeError:
-        # Whoever read stdout has seen enough (`| head`). Python would complain once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read stdout has seen enough (`| head`).
+        _drop_output()
         return 141  # what a shell reports of a program that SIGPIPE ended
-    return code
+    except OSError as error:
+        if not _is_of_output(error):
+            raise
+        _drop_output()
+        tell_error(StackError(f"cannot write the output: {error.strerror}"))
+        return StackError.exit_code
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether stdout takes no more. What has a name was not written there."""
+    return error.errno in (ENOSPC, EDQUOT, EFBIG, EIO) and error.filename is None
+
+
+def _drop_output() -> None:
+    """Python would complain once more, at its exit, of what was not written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: Sequence[str]) -> int:
     # Also when the rest of them cannot be understood.
     json = any(word.partition("=")[0] == "--json" for word in words)
-    codes: dict[type[StackError], int] = {}
+    verb = None
     try:
         options = parse(words)
         verb = VERBS[options.verb]
-        json, codes = options.json, verb.codes
+        json = options.json
         if options.hosts:
             hosts = _hosts(options, verb)
             if len(hosts) > 1:
@@ -67,9 +85,9 @@ def _run(words: Sequence[str]) -> int:
             emit_error(error)
         else:
             tell_error(error)
-        return codes.get(type(error), error.exit_code)
+        return verb.exit_code(error) if verb else error.exit_code
     except Exception as error:
-        if json:
+        if json and not (isinstance(error, OSError) and _is_of_output(error)):
             emit_error(StackError("cannot go on: internal error", (f"{type(error).__name__}: {error}",)))
         raise
 
@@ -78,10 +96,10 @@ def _hosts(options: Options, verb: Verb) -> list[str]:
     """The names of the hosts that are asked. Raises RequestError, and ConfigError for their file."""
     from supervisor_stack.cli.hosts import known_hosts
 
-    if verb.is_local:
+    if verb.local:
         raise RequestError(
-            f"cannot {options.verb} at {', '.join(options.hosts)}: what it needs is only there",
-            (f"log in on the host, and use stackctl {options.verb} there",),
+            f"cannot {verb.local} at {', '.join(options.hosts)}: what that needs is only on the host itself",
+            (f"log in there, and use: {PROGRAM} {options.verb}",),
         )
     if options.config or options.socket:
         raise RequestError("cannot understand the command line: --host, --socket and -c exclude each other")

@@ -7,6 +7,7 @@ all of this, and its table half a second for a thousand services.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -27,6 +28,9 @@ _LEAST = 8
 lines."""
 
 _DEFAULT_COLUMNS = 80
+
+_HANG = 4
+"""Blanks before what a break of a long line moves to the next one."""
 
 
 def columns(stream: IO[str]) -> int:
@@ -73,20 +77,31 @@ def cut_middle(text: str, width: int) -> str:
     return set_cell_size(text, max(0, width - 1 - end)) + _more() + text[len(text) - end :]
 
 
-def wrap(text: str, width: int) -> Iterator[str]:
-    """Lines of at most this width, broken at blanks where there are any; what stands in front stays."""
-    indent = text[: len(text) - len(text.lstrip(" "))][: width // 2]
-    line = indent
-    for word in text.split():
-        joined = f"{line} {word}" if line.strip() else indent + word
+def wrap(text: str, width: int, hang: int = 0) -> Iterator[str]:
+    """Lines of at most this width, broken at blanks where there are any; what stands in front stays. `hang`:
+    blanks by which what a break moves to the next line goes further to the right."""
+    if cell_len(text) <= width:
+        yield text
+        return
+    line = indent = text[: len(text) - len(text.lstrip(" "))][: width // 2]
+    for blanks, word in re.findall(r"(\s*)(\S+)", text):
+        joined = line + " " * len(blanks) + word if line.strip() else indent + word
         if cell_len(joined) <= width:
             line = joined
             continue
         if line.strip():
             yield line
+            indent = indent[: width // 2] + " " * min(hang, width // 4)
+            hang = 0
         *full, line = chop_cells(indent + word, max(1, width))
         yield from full
     yield line
+
+
+def broken(lines: Iterable[str], terminal: IO[str]) -> Iterator[str]:
+    """Lines that may be long, as wide as this terminal."""
+    width = columns(terminal)
+    return (part for line in lines for part in wrap(line, width, _HANG))
 
 
 def fit(table: Table, width: int) -> Table:
@@ -161,9 +176,14 @@ _SIGNS: dict[str, Tone] = {"+": "good", "-": "bad", "~": "busy", "=": "idle"}
 def print_plan(changes: Iterable[tuple[str, str]], plain: bool) -> None:
     """The lines of a plan in full, with the sign of each change in a colour."""
     pen = Pen(plain)
+    width = columns(sys.stdout)
     for what, why in changes:
-        say(pen(what[0], _SIGNS[what[0]]) + what[1:])
-        say(pen(why, "idle"))
+        first, *more = wrap(what, width, 2 * _HANG)  # further than why
+        say(pen(first[0], _SIGNS[first[0]]) + first[1:])
+        for line in more:
+            say(line)
+        for line in wrap(why, width, _HANG):
+            say(pen(line, "idle"))
 
 
 def _more() -> str:

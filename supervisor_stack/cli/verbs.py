@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 
 from supervisor_stack import __version__
 from supervisor_stack.cli import shapes
-from supervisor_stack.cli.options import ALL, Options
-from supervisor_stack.cli.output import emit, say
+from supervisor_stack.cli.grammar import VERBS
+from supervisor_stack.cli.options import ALL, PROGRAM, Options
+from supervisor_stack.cli.output import emit, say, shape_of
 from supervisor_stack.cli.target import connect
 from supervisor_stack.control.messages import StatusReply
 from supervisor_stack.control.parts import ServiceLine, ServiceStatus
@@ -78,14 +81,23 @@ def wait(options: Options) -> int:
 
 def signal(options: Options) -> int:
     """A signal to the main process of a service."""
-    from signal import Signals
-
-    name = options.signal.upper().removeprefix("SIG")
-    if f"SIG{name}" not in Signals.__members__:
-        raise RequestError(f"cannot signal {options.services[0]}: no signal `{options.signal}`")
+    name = _signal_name(options.signal)
+    if not name:
+        detail = (f"write: {PROGRAM} signal SIG SERVICE; signals are named as kill -l does: HUP, USR1, …",)
+        raise RequestError(f"cannot signal {options.services[0]}: no signal `{options.signal}`", detail)
     with connect(options) as client:
         client.signal(options.services[0], name)
     return _done(options)
+
+
+def _signal_name(text: str) -> str:
+    """Without SIG; empty when there is no such signal, by name or number."""
+    from signal import Signals
+
+    if text.isdecimal() and int(text) in set(Signals):
+        return Signals(int(text)).name.removeprefix("SIG")
+    name = text.upper().removeprefix("SIG")
+    return name if f"SIG{name}" in Signals.__members__ else ""
 
 
 def reset(options: Options) -> int:
@@ -96,20 +108,22 @@ def reset(options: Options) -> int:
 
 
 def version(options: Options) -> int:
-    """Of this program, and of the stackd that answers, if one does."""
-    stackd = None
+    """Of this program, also where no stackd answers, and of the one that does."""
+    if not options.json:
+        say(f"stackctl  {__version__}")
+        sys.stdout.flush()  # before an error, which goes another way
     try:
         with connect(options) as client:
             stackd = client.status().stackd
     except StackError as error:
-        answer = f"stackd    {error.message}"
-    else:
-        answer = f"stackd    {stackd.version} (pid {stackd.pid})"
+        if not options.json:
+            raise
+        emit(shapes.VersionsFailure(error=shape_of(error), stackctl=__version__))
+        return VERBS[options.verb].exit_code(error)
     if options.json:
-        emit(shapes.Versions(stackctl=__version__, stackd=stackd.version if stackd else None))
+        emit(shapes.Versions(stackctl=__version__, stackd=stackd.version))
     else:
-        say(f"stackctl  {__version__}")
-        say(answer)
+        say(f"stackd    {stackd.version} (pid {stackd.pid})")
     return 0
 
 

@@ -20,6 +20,8 @@ from supervisor_stack.errors import (
 
 SCHEME = "ipc://"
 TCP = "tcp://"
+NOT_RUNNING = "it is not running"
+"""How the message of an UnreachableError ends when nobody listens."""
 DEFAULT_CONFIG = "/etc/stackd/stackd.toml"
 
 
@@ -95,7 +97,7 @@ def _knock_at_path(endpoint: str, timeout: float) -> None:
         try:
             probe.connect(path)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-            raise UnreachableError(f"{subject}: it is not running") from None
+            raise UnreachableError(f"{subject}: {NOT_RUNNING}") from None
         except PermissionError:
             raise NotPermittedError(f"{subject}: permission denied", _who_may(path)) from None
         except (TimeoutError, BlockingIOError):

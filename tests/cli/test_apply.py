@@ -77,6 +77,23 @@ LINES = """\
 +  worker  command: sleep 2
     starts (new)
 """
+NARROW = """\
+~  control.group: not set -> web
+    nothing restarts: control.group
+        counts from the next start of
+        stackd
+~  app  env.TOKEN changed, env.NEW
+        added, env.OLD removed,
+        log.keep: 5 -> 3
+    restarts: env.TOKEN, env.NEW,
+        env.OLD changed
+=  db  as it is
+    starts: worker needs it
+-  old  command: sleep 1
+    stops (removed)
++  worker  command: sleep 2
+    starts (new)
+"""
 SERVICES = ("app", "db", "old", "worker")
 ACCEPTED = Accepted(op=17, services=SERVICES, plan=PLAN)
 GOOD = Finished(
@@ -214,13 +231,15 @@ def test_ctrl_c_leaves_stackd_to_it(peer: Peer, shop: Shop) -> None:
     assert "stackd goes on with it: apply the configuration" in err
 
 
-def test_on_a_terminal_the_signs_have_colours_and_no_line_is_broken(peer: Peer, shop: Shop) -> None:
+def test_on_a_terminal_the_signs_have_colours_and_lines_are_broken_between_words(
+    peer: Peer, shop: Shop
+) -> None:
     shop.operation = (PlanReply(plan=PLAN),)
     words = ("--socket", peer.endpoint, "apply", "--plan")
 
     ran = stackctl_on_terminal(*words, columns=40)
 
-    assert (ran.code, plain(ran.out)) == (1, LINES)
+    assert (ran.code, plain(ran.out)) == (1, NARROW)
     assert "\x1b[32m+" in ran.out
     assert "\x1b[31m-" in ran.out
     for options, changes in (

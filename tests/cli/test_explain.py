@@ -136,7 +136,7 @@ CASES: list[tuple[Node, int, tuple[str, ...]]] = [
             "  its last change was not taken up: configuration test failed (nginx -T exited 1)",
             "  it is wanted: it starts with stackd",
             "  | [emerg] lisen",
-            "  type: stackctl reload web",
+            "  type: stackctl check && stackctl reload web",
         ),
     ),
     (

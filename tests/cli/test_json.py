@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jsonschema
 import pytest
 
+from supervisor_stack import __version__
 from supervisor_stack.cli import stackctl as program
 from supervisor_stack.cli.grammar import VERBS
 from supervisor_stack.cli.shapes import OUTPUTS
@@ -82,7 +83,7 @@ CASES = {
     "reset": Case((("web",), ("all",)), ("wbe",), is_query=False),
     "shutdown": Case((("--no-wait",),), is_query=False),
     "keygen": Case((("--server",),), alone=True, is_query=False),
-    "version": Case(alone=True),
+    "version": Case(),
 }
 TALKING = [verb for verb, case in CASES.items() if case.prints and not case.alone]
 NAMING = [verb for verb, case in CASES.items() if case.unknown is not None]
@@ -214,6 +215,12 @@ def test_a_mistake_in_the_command_line(verb: str, where: str) -> None:
     assert ran.code == 2
 
 
+def test_the_own_version_is_told_with_the_failure(tmp_path: Path) -> None:
+    ran = stackctl("--socket", f"ipc://{tmp_path}/control.sock", "--json", "version")
+
+    assert (ran.json["ok"], ran.json["stackctl"]) == (False, __version__)
+
+
 @pytest.mark.parametrize("verb", TALKING)
 def test_no_stackd(tmp_path: Path, verb: str) -> None:
     ran = stackctl("--socket", f"ipc://{tmp_path}/control.sock", "--json", verb, *arguments(verb))
@@ -237,7 +244,7 @@ def test_a_configuration_that_is_wrong(config: Path, verb: str) -> None:
     ran = stackctl("-c", config, "--json", verb, *arguments(verb))
 
     assert failure(verb, ran)["kind"] == "config-invalid"
-    assert ran.code == 6
+    assert ran.code == (4 if CASES[verb].is_query else 6)
 
 
 @pytest.mark.parametrize("verb", NAMING)
@@ -461,7 +468,7 @@ def test_words_that_are_not_utf8(peer: Peer, config: Path, tmp_path: Path) -> No
     assert failure("status", asked)["kind"] == "bad-request"
     assert failure("status", missing)["kind"] == "config-invalid"
     assert checked.json["config"] == str(strange)
-    assert (asked.code, missing.code, checked.code) == (2, 6, 0)
+    assert (asked.code, missing.code, checked.code) == (2, 4, 0)
 
 
 def test_a_mistake_of_ours_is_an_object_too(

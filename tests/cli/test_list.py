@@ -37,12 +37,14 @@ def test_the_names_are_those_of_the_stackd_that_runs(peer: Peer, shop: Shop, fil
 
 def test_without_stackd_they_are_those_of_the_file_that_can_be_names(file: Path) -> None:
     cannot = f"cannot reach stackd at ipc://{file.parent}/control.sock: it is not running"
-    remark = f"the names are those in {file}"
+    remarks = [f"start it with: stackd -c {file}", f"the names are those in {file}"]
 
-    assert stackctl("-c", file, "list") == (4, "web\ncelery.beat\n", f"stackctl: {cannot}\n  {remark}\n")
+    ran = stackctl("-c", file, "list")
+    assert (ran.code, ran.out) == (4, "web\ncelery.beat\n")
+    assert ran.err.splitlines() == [f"stackctl: {cannot}", *(f"  {remark}" for remark in remarks)]
     told = stackctl("-c", file, "list", "--json")
     assert (told.code, told.json["ok"], told.json["services"]) == (4, False, ["web", "celery.beat"])
-    assert told.json["error"] == {"kind": "not-running", "message": cannot, "detail": [remark]}
+    assert told.json["error"] == {"kind": "not-running", "message": cannot, "detail": remarks}
 
 
 def test_the_file_is_not_asked_about_the_stack_of_a_socket(file: Path) -> None:

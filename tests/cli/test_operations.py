@@ -103,6 +103,30 @@ def test_progress_is_a_line_on_stderr_for_each_change(peer: Peer, shop: Shop) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [
+        ("start", "db, nginx were up already"),
+        ("stop", "db, nginx were down already"),
+        ("restart", "db, nginx restarted in 0s"),
+    ],
+)
+def test_that_there_was_nothing_to_do_is_said(peer: Peer, shop: Shop, verb: str, told: str) -> None:
+    shop.operation = (ACCEPTED, GOOD)
+
+    ran = stackctl("--socket", peer.endpoint, verb, "all")
+
+    assert untimed(ran.err).splitlines()[-1] == told
+
+
+def test_what_was_done_and_what_was_so_already_are_told_apart(peer: Peer, shop: Shop) -> None:
+    shop.operation = (ACCEPTED, Progress(op=17, service="nginx", state="starting"), GOOD)
+
+    ran = stackctl("--socket", peer.endpoint, "start", "all")
+
+    assert untimed(ran.err).splitlines()[-1] == "nginx started in 0s; db was up already"
+
+
 def test_an_operation_in_json_is_one_object_and_no_progress(peer: Peer, shop: Shop) -> None:
     shop.operation = (ACCEPTED, Progress(op=17, service="db", state="starting"), GOOD)
 

@@ -87,6 +87,7 @@ def test_waiting_for_nobody_is_4(tmp_path: Path) -> None:
     [
         (("signal", "HUP", "web"), Signal(id="1", service="web", signal="HUP")),
         (("signal", "sigusr1", "web"), Signal(id="1", service="web", signal="USR1")),
+        (("signal", "9", "web"), Signal(id="1", service="web", signal="KILL")),
         (("reset", "web", "db"), Reset(id="1", services=("web", "db"))),
         (("reset", "all"), Reset(id="1")),
     ],
@@ -101,10 +102,20 @@ def test_a_quick_verb_in_json_is_an_object(peer: Peer, words: tuple[str, ...]) -
     assert stackctl("--socket", peer.endpoint, *words, "--json") == (0, '{"v":1,"ok":true}\n', "")
 
 
-def test_no_such_signal_is_a_usage_error(peer: Peer) -> None:
-    ran = stackctl("--socket", peer.endpoint, "signal", "HUPP", "web")
+@pytest.mark.parametrize(
+    ("signal", "service"), [("HUPP", "web"), ("0", "web"), ("99", "web"), ("web", "HUP")]
+)
+def test_no_such_signal_is_a_usage_error(peer: Peer, signal: str, service: str) -> None:
+    ran = stackctl("--socket", peer.endpoint, "signal", signal, service)
 
-    assert ran == (2, "", "stackctl: cannot signal web: no signal `HUPP`\n")
+    assert ran == (
+        2,
+        "",
+        (
+            f"stackctl: cannot signal {service}: no signal `{signal}`\n"
+            "  write: stackctl signal SIG SERVICE; signals are named as kill -l does: HUP, USR1, …\n"
+        ),
+    )
     assert peer.requests == []
 
 
@@ -125,10 +136,13 @@ def test_both_versions_are_told(peer: Peer) -> None:
 def test_the_own_version_is_told_without_stackd(tmp_path: Path) -> None:
     words = ("--socket", f"ipc://{tmp_path}/none.sock", "version")
 
-    assert stackctl(*words).out.splitlines() == [
-        f"stackctl  {__version__}",
-        f"stackd    cannot reach stackd at ipc://{tmp_path}/none.sock: it is not running",
-    ]
-    assert stackctl(*words, "--json") == (
-        0, f'{{"v":1,"ok":true,"stackctl":"{__version__}","stackd":null}}\n', ""
-    )  # fmt: skip
+    ran = stackctl(*words)
+    assert (ran.code, ran.out) == (4, f"stackctl  {__version__}\n")
+    assert ran.err.startswith(
+        f"stackctl: cannot reach stackd at ipc://{tmp_path}/none.sock: it is not running\n"
+    )
+
+
+@pytest.mark.parametrize("words", [("--version",), ("status", "--version")])
+def test_the_own_version_alone_asks_nobody(words: tuple[str, ...]) -> None:
+    assert stackctl(*words) == (0, f"stackctl {__version__}\n", "")

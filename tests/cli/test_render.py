@@ -70,7 +70,7 @@ def test_a_note_says_why_and_when_next(reason: str, next_retry: str | None, note
     ("state", "ready", "tone"),
     [
         ("running", True, "good"),
-        ("running", False, "bad"),
+        ("running", False, "busy"),  # a task
         ("reloading", False, "good"),
         ("starting", False, "busy"),
         ("waiting", False, "busy"),
@@ -83,6 +83,24 @@ def test_a_note_says_why_and_when_next(reason: str, next_retry: str | None, note
 )
 def test_a_state_is_as_alarming_as_it_is(state: str, ready: bool, tone: str) -> None:
     assert render.tone_of(service("web", state, ready=ready)) == tone
+
+
+def test_a_service_that_runs_and_does_not_answer_is_alarming() -> None:
+    assert render.tone_of(service("web", "running", ready=False, reason="connection refused")) == "bad"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.034, "34ms"),
+        (1.2344, "1.234s"),
+        (362.1234, "6m 2.123s"),
+        (119.9999, "2m 0.000s"),
+        (90061.5, "25h 1m 1.500s"),
+    ],
+)
+def test_moments_of_one_start_are_told_apart_however_late_it_was(seconds: float, told: str) -> None:
+    assert render.offset(seconds) == told
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "\0", "2026-02-30T00:00:00.000Z", "2026-11-22T05:45:36"])

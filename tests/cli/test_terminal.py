@@ -9,7 +9,7 @@ import pytest
 from supervisor_stack.control.messages import Accepted, Finished, Progress
 from supervisor_stack.control.parts import Outcome
 from tests.cli import terminal
-from tests.cli.shop import Shop, service, stackctl
+from tests.cli.shop import Shop, notice, service, stackctl
 from tests.cli.terminal import ESCAPE, plain, stackctl_on_terminal
 from tests.peer import Peer, Vanish
 
@@ -94,6 +94,30 @@ def test_only_as_much_of_rich_is_loaded_for_a_table_as_it_takes(
     assert "rich.style" in loaded
     heavy = {"rich.console", "rich.table", "rich.live", "supervisor_stack.cli.logs", "subprocess", "asyncio"}
     assert not heavy & set(loaded)
+
+
+def test_long_lines_are_broken_between_words(peer: Peer, shop: Shop) -> None:
+    shop.notices = (notice(1, "nginx", "running", "backoff", reason=REASON),)
+
+    told = plain(stackctl_on_terminal("--socket", peer.endpoint, "events", columns=60).out).splitlines()
+    error = plain(stackctl_on_terminal("--socket", "ipc:///no/x.sock", "start", "all", columns=60).out)
+
+    assert told[0] == "2026-11-22T05:45:36.123Z  nginx  running -> backoff  Spawned"
+    assert told[1].startswith("    exit status 1: [emerg] bind() ")
+    assert max(map(len, told)) <= 60
+    assert error.splitlines()[:2] == [
+        "stackctl: cannot reach stackd at ipc:///no/x.sock: it is not",
+        "    running",
+    ]
+    assert stackctl("--socket", peer.endpoint, "events").out.count("\n") == 1
+
+
+def test_an_operation_about_no_service_leaves_no_empty_line(peer: Peer, shop: Shop) -> None:
+    shop.operation = (Accepted(op=1, services=()), Finished(op=1, ok=True, outcomes=()), Vanish())
+
+    ran = stackctl_on_terminal("--socket", peer.endpoint, "shutdown", "--keep-services")
+
+    assert plain(ran.out) == "stackd has left, and its services go on\n"
 
 
 def test_an_operation_is_redrawn_in_place(peer: Peer, shop: Shop) -> None:

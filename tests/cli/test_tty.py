@@ -155,6 +155,20 @@ def test_a_sentence_is_wrapped_at_blanks_and_a_word_only_where_it_must(
     assert list(wrap(text, width)) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "width", "expected"),
+    [
+        ("one two three four", 13, ["one two three", "  four"]),
+        ("  one two three", 9, ["  one two", "    three"]),
+        ("a  b   c d", 8, ["a  b   c", "  d"]),
+        ("a  b   c d", 80, ["a  b   c d"]),
+        ("one two three", 4, ["one", " two", " thr", "ee"]),
+    ],
+)
+def test_what_a_break_moves_stands_further_to_the_right(text: str, width: int, expected: list[str]) -> None:
+    assert list(wrap(text, width, hang=2)) == expected
+
+
 def test_the_width_is_that_of_the_environment_where_it_says_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/null") as no_terminal:  # noqa: PTH123
         monkeypatch.setenv("COLUMNS", "44")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from supervisor_stack.cli.arguments import parse
 from supervisor_stack.cli.grammar import VERBS
 from supervisor_stack.errors import RequestError
-from tests.cli.shop import Shop, stackctl
+from tests.cli.shop import DEADLINE, STACKCTL, Shop, environment, notice, stackctl
 from tests.peer import Peer
 
 COMMON = "[-c FILE | --socket ENDPOINT | --host NAME[,NAME…]] [--json] [--no-color]"
@@ -38,11 +39,23 @@ def test_the_later_of_two_wins() -> None:
         (["is-active", "a", "b"], "unrecognized arguments: b"),
         (["status", "--cascade"], "unrecognized arguments: --cascade"),
         (["--jso", "status"], "unrecognized arguments: --jso"),
-        (["stop", "a", "--timeout", "soon"], "argument --timeout: invalid number of seconds value: 'soon'"),
-        (["stop", "a", "--timeout", "-1"], "argument --timeout: invalid number of seconds value: '-1'"),
-        (["stop", "a", "--timeout", "nan"], "argument --timeout: invalid number of seconds value: 'nan'"),
+        (
+            ["stop", "a", "--timeout", "soon"],
+            "argument --timeout: invalid duration (such as 5, 5s, 2m) value: 'soon'",
+        ),
+        (
+            ["stop", "a", "--timeout", "-1"],
+            "argument --timeout: invalid duration (such as 5, 5s, 2m) value: '-1'",
+        ),
+        (
+            ["stop", "a", "--timeout", "nan"],
+            "argument --timeout: invalid duration (such as 5, 5s, 2m) value: 'nan'",
+        ),
         (["logs", "-n", "-3"], "argument -n: invalid count value: '-3'"),
         (["-c"], "argument -c: expected one argument"),
+        (["start", "all", "web"], "`all` stands alone: it means every service"),
+        (["reset", "web", "all"], "`all` stands alone: it means every service"),
+        (["wait", "web", "--for", "active", "all"], "`all` stands alone: it means every service"),
     ],
 )
 def test_a_mistake_is_named(words: list[str], cause: str) -> None:
@@ -91,6 +104,54 @@ def test_every_verb_has_help(verb: str) -> None:
     assert stackctl(verb, "-h").out.startswith(f"usage: stackctl {COMMON} {verb}")
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5", 5), ("0.5", 0.5), ("5s", 5), ("2m", 120), ("500ms", 0.5)]
+)
+def test_a_duration_is_written_as_in_the_configuration(text: str, seconds: float) -> None:
+    assert parse(["start", "all", "--timeout", text]).timeout == seconds
+    assert parse(["top", "--interval", text]).period == seconds
+
+
+@pytest.mark.parametrize("words", [(), ("status",), ("help",)])
+def test_help_is_a_word_too(words: tuple[str, ...]) -> None:
+    asked = ("-h",) if words in ((), ("help",)) else (*words, "-h")
+
+    assert stackctl("help", *words) == stackctl(*asked)
+
+
+def test_help_of_no_verb_is_a_mistake() -> None:
+    ran = stackctl("help", "statu")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("stackctl: cannot understand the command line: no verb `statu`; did you mean")
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("--json", "status"), ("status", "web"), ("events",), ("--json", "events"), ("--help",)],
+)
+def test_output_that_cannot_be_written_is_an_error(peer: Peer, shop: Shop, words: tuple[str, ...]) -> None:
+    shop.notices = tuple(notice(seq, "web", "waiting", "starting") for seq in range(1, 200))
+    with FULL.open("wb") as full:
+        ran = subprocess.run(
+            [*STACKCTL, "--socket", peer.endpoint, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            timeout=DEADLINE,
+            check=False,
+        )
+
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "stackctl: cannot write the output: No space left on device\n",
+    )
+
+
 def configuration(folder: Path, endpoint: str) -> Path:
     file = folder / "stackd.toml"
     file.write_text(f"[stack]\nname = 'shop'\n[control]\nsocket = '{endpoint}'\n")
@@ -110,11 +171,30 @@ def test_socket_goes_before_the_configuration(peer: Peer, tmp_path: Path) -> Non
     assert stackctl(*words).out == "running\n"
 
 
-def test_a_configuration_that_is_not_there_is_6(tmp_path: Path) -> None:
-    ran = stackctl("-c", tmp_path / "none.toml")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [((), 4), (("wait", "web"), 4), (("graph",), 4), (("start", "web"), 6), (("apply",), 6), (("check",), 6)],
+)
+def test_a_configuration_that_is_not_there_is_6_and_for_a_query_nobody_to_ask(
+    tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    ran = stackctl("-c", tmp_path / "none.toml", *words)
 
-    assert ran.code == 6
+    assert ran.code == code
     assert ran.err.startswith(f"stackctl: cannot read the configuration {tmp_path}/none.toml: ")
+
+
+def test_where_nobody_listens_it_is_said_how_stackd_is_started(tmp_path: Path) -> None:
+    file = configuration(tmp_path, f"ipc://{tmp_path}/none.sock")
+
+    assert stackctl("-c", file, "start", "web") == (
+        7,
+        "",
+        (
+            f"stackctl: cannot reach stackd at ipc://{tmp_path}/none.sock: it is not running\n"
+            f"  start it with: stackd -c {file}\n"
+        ),
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,31 @@ def stack(tmp_path: Path) -> Iterator[RunningStack]:
         yield stack
 
 
+def test_a_task_at_work_is_no_failure(tmp_path: Path) -> None:
+    task = "[services.migrate]\ntype = 'task'\ncommand = ['sleep', '1000']\n"
+    with RunningStack(tmp_path, task) as stack:
+        assert ask(stack, "wait", "migrate", "--for", "running").code == 0
+
+        assert "\n◌  migrate  active (running) " in ask(stack, "status").out
+
+
+@pytest.mark.parametrize("words", [("start", "web"), ("wait", "web"), ("restart", "all")])
+def test_who_waits_for_one_second_waits_no_longer_for_a_stackd_that_says_nothing(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(path))
+        silent.listen()
+
+        ran = stackctl("--socket", f"ipc://{path}", *words, "--timeout", "1")
+
+    assert (ran.code, ran.err) == (
+        124,
+        f"stackctl: cannot get an answer from ipc://{path}: stackd did not answer within 1 s\n",
+    )
+
+
 def ask(stack: RunningStack, *words: str) -> Ran:
     return stackctl("-c", stack.config, *words)
 
@@ -50,6 +76,15 @@ def test_what_is_needed_is_stopped_after_those_who_need_it(stack: RunningStack) 
 
     assert ask(stack, "start", "web").code == 0
     assert ask(stack, "status").code == 0
+
+
+def test_what_was_so_already_is_not_said_to_be_done(stack: RunningStack) -> None:
+    assert ask(stack, "start", "web", "db").err.splitlines()[-1] == "db, web were up already"
+    assert ask(stack, "stop", "web").err.splitlines()[-1].startswith("web stopped in ")
+    assert ask(stack, "stop", "web").err.splitlines()[-1] == "web was down already"
+    last = ask(stack, "start", "web", "db").err.splitlines()[-1]
+    assert last.startswith("web started in ")
+    assert last.endswith("s; db was up already")
 
 
 def test_a_failure_comes_with_the_last_words_of_the_service(stack: RunningStack) -> None:

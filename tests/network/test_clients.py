@@ -71,8 +71,13 @@ def test_a_stranger_is_told_nothing(stack: NetworkStack, connect: Connect) -> No
 def test_somebody_who_says_nothing_is_not_waited_for_longer_than_told(
     stack: NetworkStack, connect: Connect
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(TimedOutError, match=r"within 0\.2 s"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        pytest.raises(TimedOutError, match=r"within 0\.2 s") as caught,
+    ):
         reached(stack, connect, mute.getsockname()[1], timeout=0.2)
+
+    assert "it does not answer at all (stopped, overloaded);" in caught.value.detail
 
 
 def test_a_cable_that_is_pulled_is_noticed(stack: NetworkStack, connect: Connect) -> None:

@@ -14,7 +14,7 @@ from tests.share.shells import Fish, Shell, Zsh
 from tests.stack import HEAD, RunningStack
 
 NAMES = ["0_a--b", "celery.beat-2", "web"]
-COMMON = {"--help", "--json", "--no-color", "--host", "--socket"}
+COMMON = {"--help", "--json", "--no-color", "--host", "--socket", "--version"}
 
 
 def long_options(shell: Shell, line: str) -> set[str]:

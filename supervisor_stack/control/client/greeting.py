@@ -46,7 +46,7 @@ def not_agreed(endpoint: str, keys: CurveKeys | None, timeout: float) -> StackEr
     """What is wrong when there is no agreement within `timeout` seconds."""
     if keys:
         message = f"cannot reach stackd at {endpoint}: no agreement on the keys within {timeout:g} s"
-        return _explained(TimedOutError, message)
+        return _explained(TimedOutError, message, "it does not answer at all (stopped, overloaded);")
     return silent(endpoint, timeout)
 
 
@@ -60,11 +60,12 @@ def hangs_up(endpoint: str) -> UnreachableError:
     return UnreachableError(f"cannot reach stackd at {endpoint}: whoever listens there hangs up")
 
 
-def _explained(kind: type[StackError], message: str) -> StackError:
+def _explained(kind: type[StackError], message: str, *causes: str) -> StackError:
     return kind(
         message,
         (
             "stackd tells strangers nothing, so it is one of these:",
+            *causes,
             "the key of this machine is not in its folder of keys, or it has not read them since;",
             "server_key is not the key of that stackd; something else than stackd listens there.",
         ),
