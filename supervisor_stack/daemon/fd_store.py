@@ -125,11 +125,16 @@ def _from_systemd(given: MutableMapping[str, str]) -> Iterator[tuple[str, int]]:
 
 
 def _from_ourselves(passed: str) -> Iterator[tuple[str, int]]:
-    if not passed.isdecimal():
-        return
-    with contextlib.suppress(OSError):
-        words = os.pread(int(passed), os.fstat(int(passed)).st_size, 0).decode().split()
+    if found := passed_on(passed):
         os.close(int(passed))
-        for word in words:
+    yield from found.items()
+
+
+def passed_on(passed: str) -> dict[str, int]:
+    """What the list says that we have left for ourselves; takes nothing away. `passed`: see PASSED."""
+    found: dict[str, int] = {}
+    with contextlib.suppress(ValueError, OSError):
+        for word in os.pread(int(passed), os.fstat(int(passed)).st_size, 0).decode().split():
             name, _, number = word.rpartition("=")
-            yield name, int(number)
+            found[name] = int(number)
+    return found

@@ -1,7 +1,8 @@
 """The last configuration that was good, for a stackd that dies while somebody edits the file.
 
-systemd keeps it, as a file in memory, as long as the unit is not stopped. So a start by hand with a wrong
-file is refused, and a crash is not the end of all supervision.
+systemd keeps it, as a file in memory, as long as the unit is not stopped; and stackd hands it to itself when
+it executes itself anew. So a start by hand with a wrong file is refused, and neither a crash nor a
+replacement is the end of all supervision.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 import msgspec
 
 from supervisor_stack.daemon.archive import encode
-from supervisor_stack.daemon.fd_store import FdStore
+from supervisor_stack.daemon.fd_store import PASSED, FdStore, passed_on
 from supervisor_stack.daemon.lend import LISTEN_FDS_START
 from supervisor_stack.spec import StackSpec
 
@@ -52,11 +53,17 @@ class LastGood:
 
 
 def recall(environ: Mapping[str, str]) -> StackSpec | None:
-    """What an earlier stackd left with systemd for the process that we are; takes nothing away."""
-    if environ.get("LISTEN_PID") != str(os.getpid()):
-        return None
-    names = environ.get("LISTEN_FDNAMES", "").split(":")
+    """What an earlier stackd left for the process that we are, itself or with systemd; takes nothing away."""
     with contextlib.suppress(ValueError, OSError, msgspec.MsgspecError):
-        fd = LISTEN_FDS_START + names.index(NAME)
+        fd = passed_on(environ.get(PASSED, "")).get(NAME)
+        if fd is None:
+            fd = _kept_by_systemd(environ)
         return msgspec.json.decode(os.pread(fd, os.fstat(fd).st_size, 0), type=StackSpec)
     return None
+
+
+def _kept_by_systemd(environ: Mapping[str, str]) -> int:
+    """Raises ValueError when it has none."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        raise ValueError("nothing of it is for us")
+    return LISTEN_FDS_START + environ.get("LISTEN_FDNAMES", "").split(":").index(NAME)

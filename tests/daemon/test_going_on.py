@@ -162,6 +162,27 @@ def test_a_program_that_cannot_take_over_is_told_and_the_present_one_goes_on(tmp
         assert pids(stack) == before
 
 
+def test_a_file_that_turns_bad_between_the_rehearsal_and_the_replacement_ends_nothing(tmp_path: Path) -> None:
+    # Executed by each Python before anything else: the new program finds what was saved a moment ago.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n"
+        "if 'STACKD_FDS' in os.environ:\n"
+        f"    open({str(tmp_path / 'stackd.toml')!r}, 'a').write('nonsense = 5\\n')\n"
+    )
+    root = Path(supervisor_stack.__file__).parent.parent
+    with RunningStack(tmp_path, THREE, {"PYTHONPATH": f"{tmp_path}:{root}"}) as stack:
+        stack.until_up()
+        before, pid = pids(stack), stack.pid
+
+        os.kill(pid, signal.SIGUSR2)
+        stack.lose_sight()
+
+        assert "unknown key" in stack.output.read_text()
+        assert (stack.pid, pids(stack)) == (pid, before)
+        stack.kill("app")
+        stack.until_run("app", 2)
+
+
 def test_a_service_of_which_nothing_is_known_any_more_is_found_by_its_marks(tmp_path: Path) -> None:
     with RunningStack(tmp_path, THREE) as stack:
         stack.until_up()
