@@ -64,10 +64,14 @@ def main() -> int:
 
 def _configuration(options: argparse.Namespace) -> tuple[StackSpec, str]:
     """What to run, and what is to be said with it. Raises ConfigError, which has been told."""
-    from supervisor_stack.config import load
+    from supervisor_stack import config
 
     try:
-        return load(options.config, os.environ), ""
+        if options.check:
+            stack, unjudged = config.judge(options.config, os.environ)
+            print(*unjudged, sep="\n", end="\n" if unjudged else "", file=sys.stderr)
+            return stack, ""
+        return config.load(options.config, os.environ), ""
     except ConfigError as error:
         if options.check:
             _print_all(error.detail or (error.message,))

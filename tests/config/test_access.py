@@ -73,7 +73,7 @@ def test_a_network_is_where_and_for_whom(site: Site, keys: Path) -> None:
 def test_without_a_folder_of_keys_there_is_no_network(site: Site) -> None:
     message, mistake = site.mistakes(NETWORK)
 
-    assert message == "cannot read the configuration FILE: 1 mistake"
+    assert message == "cannot use the configuration FILE: 1 mistake"
     assert mistake == (
         "FILE:1: control.network.keys: there is no folder DIR/keys; make it: stackctl keygen --server "
         "--keys DIR/keys"

@@ -97,7 +97,9 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             read(str(missing), {})
         assert caught.value.message == f"cannot read the configuration {missing}: No such file or directory"
-        assert caught.value.detail == ("name another file with -c FILE",)
+        assert caught.value.detail == (
+            f"{missing}: cannot be read: No such file or directory; name another file with -c FILE",
+        )
 
 
 def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
