@@ -82,7 +82,10 @@ def _configuration(options: argparse.Namespace) -> tuple[StackSpec, str]:
         last_good = None if options.rehearse else recall(os.environ)
         if last_good is None:
             raise
-        return last_good, f"{options.config} is wrong: running on the last good one"
+        return (
+            last_good,
+            f"{options.config} is wrong: going on with the last good one; correct it, then: stackctl apply",
+        )
 
 
 def _print_all(lines: Sequence[str]) -> None:
