@@ -26,6 +26,7 @@ class Site:
     ) -> None:
         self.base_dir = places.base_dir
         self.runtime_dir = places.runtime_dir
+        self.keys = places.keys
         self.environ = environ
         self.mistakes = mistakes
         self.only_looks = only_looks
