@@ -15,6 +15,7 @@ from supervisor_stack.config.access import read_grants, read_network
 from supervisor_stack.config.addresses import check_addresses
 from supervisor_stack.config.dependencies import check_dependencies
 from supervisor_stack.config.document import read_document
+from supervisor_stack.config.folders import check_folders
 from supervisor_stack.config.mistakes import Mistakes
 from supervisor_stack.config.names import MAX_NAME, NAME
 from supervisor_stack.config.places import resolve
@@ -49,6 +50,7 @@ def build(path: str, environ: Mapping[str, str], *, only_looks: bool = False) ->
     places = resolve(path, stack, control, mistakes)
     site = Site(places, environ, mistakes, only_looks=only_looks)
     _check_name(stack, site)
+    check_folders(control, places, mistakes)
     grants = read_grants(control.get("group", ""), control.get("roles"), site)
     network = read_network(control.get("network"), site)
     names = _check_names(document.tree, mistakes)

@@ -158,6 +158,7 @@ def read_roles(path: Path, problems: list[str]) -> dict[str, Role]:
     for name, role in given.items():
         if role not in choices:
             problems.append(
-                f"{_place(path, name)}: the role of {toml(name)} is {toml(role)}; write one of {', '.join(choices)}"
+                f"{_place(path, name)}: the role of {toml(name)} is {toml(role)}; "
+                f"write one of {', '.join(choices)}"
             )
     return {name: role for name, role in given.items() if role in choices}
