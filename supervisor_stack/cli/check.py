@@ -9,15 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
 from typing import NamedTuple
 
+from supervisor_stack import config
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.output import emit, emit_error, say_all, tell, tell_error
+from supervisor_stack.cli.render import harmless
 from supervisor_stack.cli.shapes import Checked
 from supervisor_stack.cli.target import config_file
-from supervisor_stack.config import load
 from supervisor_stack.errors import ConfigError
 from supervisor_stack.spec import Check, ServiceSpec
 
 _EVIDENCE_LINES = 20
+_DENIED = "ermission denied"
 
 
 class Verdict(NamedTuple):
@@ -26,6 +28,16 @@ class Verdict(NamedTuple):
     service: ServiceSpec
     cause: str = ""
     evidence: tuple[str, ...] = ()
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether the test could not do what the service can."""
+        return bool(self.cause) and any(_DENIED in line for line in self.evidence)
+
+    def left_to_root(self) -> str:
+        """That this test has to be made by somebody else."""
+        why = next(line.strip() for line in self.evidence if _DENIED in line)
+        return f"{self.service.config}: services.{self.service.name}: not tested: you are not root: {why}"
 
     def lines(self) -> Iterator[str]:
         """The mistake, with its place, and what the test told."""
@@ -36,14 +48,16 @@ class Verdict(NamedTuple):
 
 
 def check(options: Options) -> int:
-    """Judge the configuration; every mistake is a line of stdout."""
+    """Judge the configuration; every mistake is a line of stdout, and what cannot be judged one of stderr."""
     path = config_file(options)
     try:
-        stack = load(path, os.environ)
-        tested = [service for service in stack.services if service.check]
-        with ThreadPoolExecutor(max_workers=len(tested) or 1) as pool:
-            verdicts = list(pool.map(judge, tested))
-        _raise_if_any(path, verdicts)
+        stack, unjudged = config.judge(path, os.environ)
+        with_test = [service for service in stack.services if service.check]
+        with ThreadPoolExecutor(max_workers=len(with_test) or 1) as pool:
+            verdicts = list(pool.map(judge, with_test))
+        # Only root can run this stack; what root may read says nothing of its files.
+        denied = [verdict for verdict in verdicts if unjudged and verdict.is_denied]
+        _raise_if_any(path, [verdict for verdict in verdicts if verdict not in denied])
     except ConfigError as error:
         if options.json:
             emit_error(error)
@@ -51,11 +65,14 @@ def check(options: Options) -> int:
             say_all(error.detail)
             tell_error(ConfigError(error.message))
         return error.exit_code
-    names = tuple(service.name for service in tested)
+    names = tuple(verdict.service.name for verdict in verdicts if verdict not in denied)
+    unjudged += tuple(verdict.left_to_root() for verdict in denied)
     if options.json:
         services = tuple(service.name for service in stack.services)
-        emit(Checked(config=path, services=services, tested=names))
+        emit(Checked(config=path, services=services, tested=names, unjudged=unjudged))
     else:
+        for line in unjudged:
+            tell(harmless(line))
         tell(f"{path}: no mistakes; tested by themselves: {', '.join(names) or 'none'}")
     return 0
 

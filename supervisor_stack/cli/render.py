@@ -45,6 +45,13 @@ def headline(reply: StatusReply, now: datetime) -> str:
     return GAP.join((reply.stack.name, reply.stack.state, f"up {up}", f"stackd pid {reply.stackd.pid}"))
 
 
+def titles(reply: StatusReply, now: datetime) -> Iterator[str]:
+    """The stack in one line, and below it what is wrong with stackd itself."""
+    yield headline(reply, now)
+    if reply.stack.warning:
+        yield harmless(f"warning: {reply.stack.warning}")
+
+
 def status_table(services: Sequence[ServiceStatus], now: datetime) -> Table:
     """A line for each service."""
     return Table(STATUS_COLUMNS, tuple(_status_row(service, now) for service in services))

@@ -20,9 +20,9 @@ def status_lines(reply: StatusReply, no_color: bool) -> Iterator[str]:
     """The lines of that: as wide as the terminal, or in full where stdout is none."""
     now = render.utc_now()
     table = render.status_table(reply.services, now)
-    headline = render.headline(reply, now)
+    titles = tuple(render.titles(reply, now))
     if not sys.stdout.isatty():
-        return iter((headline, *table.lines()))
+        return iter((*titles, *table.lines()))
     from supervisor_stack.cli.tty import titled_lines
 
-    return titled_lines(headline, table, no_color)
+    return titled_lines(titles, table, no_color)

@@ -125,6 +125,7 @@ class Checked(Success, frozen=True, kw_only=True):
     config: str  #: the path of the file
     services: tuple[str, ...]  #: those in it
     tested: tuple[str, ...]  #: those which have tested their own configuration
+    unjudged: tuple[str, ...] = ()  #: what only root can judge, and why
 
 
 class Activity(Success, frozen=True, kw_only=True):

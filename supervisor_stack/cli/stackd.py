@@ -64,10 +64,14 @@ def main() -> int:
 
 def _configuration(options: argparse.Namespace) -> tuple[StackSpec, str]:
     """What to run, and what is to be said with it. Raises ConfigError, which has been told."""
-    from supervisor_stack.config import load
+    from supervisor_stack import config
 
     try:
-        return load(options.config, os.environ), ""
+        if options.check:
+            stack, unjudged = config.judge(options.config, os.environ)
+            print(*unjudged, sep="\n", end="\n" if unjudged else "", file=sys.stderr)
+            return stack, ""
+        return config.load(options.config, os.environ), ""
     except ConfigError as error:
         if options.check:
             _print_all(error.detail or (error.message,))
@@ -78,7 +82,10 @@ def _configuration(options: argparse.Namespace) -> tuple[StackSpec, str]:
         last_good = None if options.rehearse else recall(os.environ)
         if last_good is None:
             raise
-        return last_good, f"{options.config} is wrong: running on the last good one"
+        return (
+            last_good,
+            f"{options.config} is wrong: going on with the last good one; correct it, then: stackctl apply",
+        )
 
 
 def _print_all(lines: Sequence[str]) -> None:

@@ -135,16 +135,16 @@ def fit(table: Table, width: int) -> Table:
     return table
 
 
-def titled_lines(headline: str, table: Table, plain: bool) -> Iterator[str]:
-    """A line, and the table below it, as wide as the terminal of stdout. `plain`: without colours."""
+def titled_lines(titles: Iterable[str], table: Table, plain: bool) -> Iterator[str]:
+    """Some lines, and the table below them, as wide as the terminal of stdout. `plain`: without colours."""
     width, pen = columns(sys.stdout), Pen(plain)
-    yield pen(cut(headline, width), None)
+    yield from (pen(cut(title, width), None) for title in titles)
     yield from table_lines(table, width, pen)
 
 
 def print_table(headline: str, table: Table, plain: bool) -> None:
     """Print them."""
-    for line in titled_lines(headline, table, plain):
+    for line in titled_lines((headline,), table, plain):
         say(line)
 
 

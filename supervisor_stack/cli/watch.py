@@ -54,7 +54,7 @@ def _redraw(replies: Iterator[StatusReply], options: Options) -> None:
 
 def _fitted(reply: StatusReply, height: int, options: Options) -> list[str]:
     """What has room in the height of the terminal: first those that are not well."""
-    room = max(1, height - 3)
+    room = max(1, height - (4 if reply.stack.warning else 3))
     more = len(reply.services) - room
     if more <= 0:
         return list(status_lines(reply, options.no_color))

@@ -1,7 +1,7 @@
 """The configuration: from stackd.toml to a StackSpec, or an error with each mistake's file, line and cure.
 
-Two ways in. `load` reads and judges everything, as the daemon and `--check` need it. `locate` finds out
-where stackd listens, and nothing else.
+Three ways in. `load` reads and judges everything, as the daemon needs it; `judge` does so for whoever only
+wants to know. `locate` finds out where stackd listens, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from supervisor_stack.config.places import locate
 
 if TYPE_CHECKING:
+    from supervisor_stack.config.build import Judged
     from supervisor_stack.errors import ConfigError
     from supervisor_stack.spec import StackSpec
 
-__all__ = ["complaint", "load", "locate"]
+__all__ = ["complaint", "judge", "load", "locate"]
 
 
 def load(path: str | PathLike[str], environ: Mapping[str, str]) -> StackSpec:
@@ -28,7 +29,16 @@ def load(path: str | PathLike[str], environ: Mapping[str, str]) -> StackSpec:
     # stackctl imports this package for `locate`, and must not wait for the schema and the kinds.
     from supervisor_stack.config.build import build
 
-    return build(fspath(path), environ)
+    return build(fspath(path), environ).stack
+
+
+def judge(path: str | PathLike[str], environ: Mapping[str, str]) -> Judged:
+    """The same for somebody who only looks, and need not be the user that stackd runs as: what only root
+    may is no mistake then, but is told as not judged. Raises ConfigError as `load` does.
+    """
+    from supervisor_stack.config.build import build
+
+    return build(fspath(path), environ, only_looks=True)
 
 
 def complaint(path: str, key: tuple[str, ...], what: str) -> ConfigError:

@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 from supervisor_stack.config.keys import SECRET, SERVER, read_clients, read_pair
 from supervisor_stack.config.lines import KeyPath
-from supervisor_stack.config.places import DEFAULT_KEYS
 from supervisor_stack.config.site import Site
 from supervisor_stack.config.tables import NetworkTable, RolesTable
 from supervisor_stack.config.values import MAX_PORT, TcpEndpoint
@@ -50,7 +49,7 @@ def read_network(table: NetworkTable | None, site: Site) -> NetworkSpec | None:
     if table is None:
         return None
     given: dict[str, Any] = table.given()
-    keys = Path(site.absolute(given.get("keys", DEFAULT_KEYS)))
+    keys = Path(site.absolute(given.get("keys", site.keys)))
     if "listen" not in given:
         if not site.mistakes.has(*_NETWORK, "listen"):
             site.mistakes.add(_NETWORK, 'has no listen; write listen = "tcp://0.0.0.0:7890", say')

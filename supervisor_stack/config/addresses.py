@@ -32,6 +32,16 @@ def check_addresses(services: Iterable[ServiceSpec], mistakes: Mistakes) -> None
             )
 
 
+def overlap(one: Address, other: Address) -> bool:
+    """Whether only one of two sockets can listen."""
+    if one.port != other.port or bool(one.path) != bool(other.path):
+        return False
+    (family, host), (other_family, other_host) = _place(one), _place(other)
+    if family != other_family:
+        return (one.dual and other_family == "ipv4") or (other.dual and family == "ipv4")
+    return host == other_host or _ANY in (host, other_host)
+
+
 class _Holder(NamedTuple):
     service: str
     address: Address

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -14,6 +15,7 @@ from supervisor_stack.config.access import read_grants, read_network
 from supervisor_stack.config.addresses import check_addresses
 from supervisor_stack.config.dependencies import check_dependencies
 from supervisor_stack.config.document import read_document
+from supervisor_stack.config.folders import check_folders
 from supervisor_stack.config.mistakes import Mistakes
 from supervisor_stack.config.names import MAX_NAME, NAME
 from supervisor_stack.config.places import resolve
@@ -27,8 +29,15 @@ from supervisor_stack.spec import StackSpec
 _RESERVED = ("all",)
 
 
-def build(path: str, environ: Mapping[str, str]) -> StackSpec:
-    """The stack that a configuration file describes.
+class Judged(NamedTuple):
+    """A stack, and one line `FILE:LINE: key.path: why` for each key that this user could not judge."""
+
+    stack: StackSpec
+    unjudged: tuple[str, ...]
+
+
+def build(path: str, environ: Mapping[str, str], *, only_looks: bool = False) -> Judged:
+    """The stack that a configuration file describes. `only_looks`: whoever asks is not to run it.
 
     Raises ConfigError with all mistakes of the file.
     """
@@ -39,8 +48,9 @@ def build(path: str, environ: Mapping[str, str]) -> StackSpec:
     stack = file.stack.given() if file.stack is not UNSET else {}
     control = file.control.given() if file.control is not UNSET else {}
     places = resolve(path, stack, control, mistakes)
-    site = Site(places, environ, mistakes)
+    site = Site(places, environ, mistakes, only_looks=only_looks)
     _check_name(stack, site)
+    check_folders(control, places, mistakes)
     grants = read_grants(control.get("group", ""), control.get("roles"), site)
     network = read_network(control.get("network"), site)
     names = _check_names(document.tree, mistakes)
@@ -50,7 +60,7 @@ def build(path: str, environ: Mapping[str, str]) -> StackSpec:
     check_addresses([service for service in services if service], mistakes)
     mistakes.raise_if_any()
     control_spec = msgspec.structs.replace(places.control, grants=grants, network=network)
-    return StackSpec(
+    stack_spec = StackSpec(
         name=stack.get("name") or Path(os.path.realpath(places.base_dir)).name or "stack",
         base_dir=places.base_dir,
         runtime_dir=places.runtime_dir,
@@ -60,6 +70,7 @@ def build(path: str, environ: Mapping[str, str]) -> StackSpec:
         services=tuple(service for service in services if service),
         source=str(Path(path).absolute()),
     )
+    return Judged(stack_spec, mistakes.unjudged())
 
 
 def _check_name(stack: Mapping[str, str], site: Site) -> None:

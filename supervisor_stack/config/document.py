@@ -53,15 +53,10 @@ def read_document(path: str) -> Document:
             content = file.read(MAX_FILE + 1)
     except (OSError, ValueError) as error:
         # ValueError: the path has a NUL byte.
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(
-            f"cannot read the configuration {path}: {reason}", ("name another file with -c FILE",)
-        ) from error
+        reason = str(error.strerror if isinstance(error, OSError) else error)
+        raise _unreadable(path, reason) from error
     if len(content) > MAX_FILE:
-        raise ConfigError(
-            f"cannot read the configuration {path}: larger than {MAX_FILE // 1024**2} MiB",
-            ("name another file with -c FILE",),
-        )
+        raise _unreadable(path, f"larger than {MAX_FILE // 1024**2} MiB")
     text = _decode(path, content)
     try:
         return Document(path, text, tomli.loads(text))
@@ -74,6 +69,14 @@ def read_document(path: str) -> Document:
         # int() refuses to convert more than 4300 digits, and tomli lets that through.
         before = re.split("[0-9_]{4000}", text, maxsplit=1)[0]
         _refuse(path, before.count("\n") + 1, "has a number with thousands of digits; remove it", error)
+
+
+def _unreadable(path: str, reason: str) -> ConfigError:
+    """Complete in its detail, as with all mistakes: `--check` prints nothing else."""
+    return ConfigError(
+        f"cannot read the configuration {path}: {reason}",
+        (f"{path}: cannot be read: {reason}; name another file with -c FILE",),
+    )
 
 
 def _decode(path: str, content: bytes) -> str:
@@ -96,5 +99,5 @@ def _explain(message: str) -> str:
 
 def _refuse(path: str, line: int, what: str, error: Exception) -> NoReturn:
     raise ConfigError(
-        f"cannot read the configuration {path}: 1 mistake", (f"{path}:{line}: {what}",)
+        f"cannot use the configuration {path}: 1 mistake", (f"{path}:{line}: {what}",)
     ) from error

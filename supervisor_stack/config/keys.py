@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, get_args
 
 import tomli
 
+from supervisor_stack.config.lines import key_lines
 from supervisor_stack.config.machine import problem_of_file, reason
 from supervisor_stack.config.words import printable, toml
 from supervisor_stack.spec import ClientKey, Role
@@ -50,7 +51,7 @@ def read_pair(path: Path) -> Pair:
     """
     import zmq
 
-    public, secret = _read(path)
+    public, secret = _read(path, "make it with stackctl keygen, or copy it there")
     if secret is None:
         raise ValueError(f"{path} has no secret key, only a public one; name the file NAME{SECRET}")
     mode = stat.S_IMODE(path.stat().st_mode)
@@ -67,7 +68,7 @@ def read_pair(path: Path) -> Pair:
 
 def read_public(path: Path) -> bytes:
     """The public key in a file of one. Raises ValueError with what is wrong and what would be right."""
-    public, secret = _read(path)
+    public, secret = _read(path, "copy it there from where it was made")
     if secret is not None:
         raise ValueError(
             f"{path} has a secret key, which nobody but its owner may have; put NAME{PUBLIC} there instead"
@@ -96,7 +97,7 @@ def read_clients(folder: Path) -> tuple[tuple[ClientKey, ...], list[str]]:
             owners[public] = name
             clients.append(ClientKey(name=name, public=public, role=roles.get(name, LEAST)))
     problems.extend(
-        f"{folder / ROLES} has a role for {toml(name)}, and there is no {CLIENTS}/{name}{PUBLIC}; "
+        f"{_place(folder / ROLES, name)}: a role for {toml(name)}, and there is no {CLIENTS}/{name}{PUBLIC}; "
         "remove the line, or copy the key there"
         for name in roles
         if name not in files
@@ -104,12 +105,12 @@ def read_clients(folder: Path) -> tuple[tuple[ClientKey, ...], list[str]]:
     return tuple(clients), problems
 
 
-def _read(path: Path) -> tuple[bytes, bytes | None]:
+def _read(path: Path, cure: str) -> tuple[bytes, bytes | None]:
     from zmq.auth.certs import load_certificate
     from zmq.utils import z85
 
     if problem := problem_of_file(str(path)):
-        raise ValueError(f"cannot read {path}: {problem}; make it with stackctl keygen, or copy it there")
+        raise ValueError(f"cannot read {path}: {problem}; {cure}")
     try:
         keys = load_certificate(path)
         sizes = {len(z85.decode(key)) for key in keys if key is not None}
@@ -136,6 +137,11 @@ def _open_to_others(folder: Path) -> Iterator[str]:
             yield f"others may write to {path} (mode {mode:04o}); chmod go-w {path}"
 
 
+def _place(roles: Path, name: str) -> str:
+    """Where a role stands. Only a file with mistakes pays for it."""
+    return f"{roles}:{key_lines(roles.read_text()).get((name,), 1)}"
+
+
 def read_roles(path: Path, problems: list[str]) -> dict[str, Role]:
     """The roles in a file of them, by the names of the keys. What is wrong is added to `problems`."""
     try:
@@ -152,6 +158,7 @@ def read_roles(path: Path, problems: list[str]) -> dict[str, Role]:
     for name, role in given.items():
         if role not in choices:
             problems.append(
-                f"{path}: the role of {toml(name)} is {toml(role)}; write one of {', '.join(choices)}"
+                f"{_place(path, name)}: the role of {toml(name)} is {toml(role)}; "
+                f"write one of {', '.join(choices)}"
             )
     return {name: role for name, role in given.items() if role in choices}

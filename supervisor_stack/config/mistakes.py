@@ -28,6 +28,7 @@ class Mistakes:
         self.document = document
         self._found: dict[KeyPath, tuple[str, ...]] = {}
         self._above: set[KeyPath] = set()
+        self._left: dict[KeyPath, str] = {}
         self._suggestions = 0
 
     def add(self, path: KeyPath, *whats: str) -> None:
@@ -36,6 +37,14 @@ class Mistakes:
             return
         self._found[path] = whats
         self._above.update(path[:depth] for depth in range(len(path) + 1))
+
+    def leave(self, path: KeyPath, why: str) -> None:
+        """Note that a key could not be judged, which is no mistake."""
+        self._left[path] = why
+
+    def unjudged(self) -> tuple[str, ...]:
+        """One line for each key that could not be judged, in the order of the file."""
+        return self._lines_of((path, why) for path, why in self._left.items())
 
     def has(self, *path: str | int) -> bool:
         """Whether something is wrong with this key or with a part of its value."""
@@ -57,17 +66,15 @@ class Mistakes:
 
     def error(self) -> ConfigError:
         """All of them as the error that they are."""
-        found = [
-            (self._line(path), f"{dotted(path)}: {what}")
-            for path, whats in self._found.items()
-            for what in whats
-        ]
-        found.sort(key=lambda mistake: mistake[0])
+        lines = self._lines_of((path, what) for path, whats in self._found.items() for what in whats)
         name = self.document.path
-        return ConfigError(
-            f"cannot read the configuration {name}: {count(len(found), 'mistake')}",
-            tuple(f"{name}:{line}: {printable(what)}" for line, what in found),
+        return ConfigError(f"cannot use the configuration {name}: {count(len(lines), 'mistake')}", lines)
+
+    def _lines_of(self, found: Iterable[tuple[KeyPath, str]]) -> tuple[str, ...]:
+        placed = sorted(
+            ((self._line(path), f"{dotted(path)}: {what}") for path, what in found), key=lambda each: each[0]
         )
+        return tuple(f"{self.document.path}:{line}: {printable(what)}" for line, what in placed)
 
     @cached_property
     def _lines(self) -> dict[KeyPath, int]:

@@ -28,12 +28,15 @@ _NETWORK = {"keys": PathText}
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """The folders of a stack, as absolute paths, and its endpoints."""
+    """The folders of a stack, as absolute paths, and its endpoints. `keys`: where its keys are, when the
+    file does not say.
+    """
 
     base_dir: str
     runtime_dir: str
     log_dir: str
     control: ControlSpec
+    keys: str
 
 
 def locate(path: str, environ: Mapping[str, str]) -> ControlSpec:
@@ -56,7 +59,7 @@ def keys_folder(path: str, environ: Mapping[str, str]) -> str:
     Raises ConfigError when the file does not tell.
     """
     if not Path(path).exists():
-        return str(Path(path).absolute().with_name(DEFAULT_KEYS))
+        return _default_keys(path)
     document = read_document(path)
     mistakes = Mistakes(document)
     base_dir = _strings(document.tree, "stack", _STACK, environ, mistakes).get("base_dir", ".")
@@ -64,7 +67,12 @@ def keys_folder(path: str, environ: Mapping[str, str]) -> str:
     network = _strings(control if isinstance(control, dict) else {}, "network", _NETWORK, environ, mistakes)
     mistakes.raise_if_any()
     folder = absolute(base_dir, str(Path(path).absolute().parent))
-    return absolute(network.get("keys", DEFAULT_KEYS), folder)
+    return absolute(network["keys"], folder) if "keys" in network else _default_keys(path)
+
+
+def _default_keys(path: str) -> str:
+    """Beside the configuration, which is root's; `base_dir` may be a folder that others serve files from."""
+    return str(Path(path).absolute().with_name(DEFAULT_KEYS))
 
 
 def resolve(path: str, stack: Mapping[str, str], control: Mapping[str, str], mistakes: Mistakes) -> Places:
@@ -92,6 +100,7 @@ def resolve(path: str, stack: Mapping[str, str], control: Mapping[str, str], mis
         control=ControlSpec(
             socket=f"ipc://{socket}", events=f"ipc://{events}", group=control.get("group", "")
         ),
+        keys=_default_keys(path),
     )
 
 

@@ -11,7 +11,7 @@ from supervisor_stack.config.values import LIMITS
 from supervisor_stack.config.words import did_you_mean, toml
 
 _MANY_LINES = 5
-_ONLY_ROOT = "only root may start a service as somebody else; run stackd as root, or remove the key"
+_ONLY_ROOT = "only root may start a service as somebody else"
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ def _user(draft: Draft) -> str:
         if number is None:
             draft.wrong(("user",), f"there is no user {toml(name)}; create it, or name another")
         elif draft.site.user not in (0, number):
-            draft.wrong(("user",), _ONLY_ROOT)
+            _leave_to_root(draft, "user")
     return name
 
 
@@ -96,5 +96,12 @@ def _group(draft: Draft) -> str:
         if number is None:
             draft.wrong(("group",), f"there is no group {toml(name)}; create it, or name another")
         elif draft.site.user != 0 and draft.site.group != number:
-            draft.wrong(("group",), _ONLY_ROOT)
+            _leave_to_root(draft, "group")
     return name
+
+
+def _leave_to_root(draft: Draft, key: str) -> None:
+    if draft.site.only_looks:
+        draft.site.mistakes.leave(draft.at(key), f"not judged: you are not root, and {_ONLY_ROOT}")
+    else:
+        draft.wrong((key,), f"{_ONLY_ROOT}; run stackd as root, or remove the key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from supervisor_stack.config.addresses import overlap
 from supervisor_stack.config.draft import Draft
 from supervisor_stack.config.machine import problem_of_file
 from supervisor_stack.config.probe import WITHOUT_ADDRESS
@@ -10,9 +11,12 @@ from supervisor_stack.config.service_table import COMMAND
 from supervisor_stack.config.values import parse_address
 from supervisor_stack.config.words import near, toml
 from supervisor_stack.kinds import KINDS
-from supervisor_stack.kinds.base import Facts, Given
+from supervisor_stack.kinds.base import Facts, Given, Kind
 from supervisor_stack.kinds.listen import can_be_held, tcp
 from supervisor_stack.spec import Address
+
+_EXAMPLES = {"mysqld": "my.cnf", "uwsgi": "uwsgi.ini"}
+"""The usual name of the configuration file, where it is not `KIND.conf`."""
 
 
 def read_program(draft: Draft, process: Process) -> Facts | None:
@@ -108,6 +112,8 @@ def _hold(draft: Draft) -> tuple[Address, ...] | None:
             draft.wrong(("hold", index), f"{what} cannot be held; {cure}")
         elif address in found:
             draft.wrong(("hold", index), f"{address} is there twice; remove one")
+        elif other := next((each for each in found if overlap(each, address)), None):
+            draft.wrong(("hold", index), f"{address} and {other} are in each other's way; remove one")
         else:
             found.append(address)
     return tuple(found)
@@ -120,16 +126,23 @@ def _config(draft: Draft) -> str | None:
         return None
     if "config" not in draft.given:
         if kind.needs_config:
-            draft.wrong(("config",), f"is missing; write the configuration file of {kind.name}")
+            draft.wrong(
+                ("config",), f"is missing; write the path of its configuration file, {_example(kind)}"
+            )
             return None
         return ""
     path = draft.site.absolute(draft.given["config"])
     if problem := problem_of_file(path):
         draft.wrong(
-            ("config",), f"cannot read {path}: {problem}; write the configuration file of {kind.name}"
+            ("config",),
+            f"cannot read {path}: {problem}; write the path of its configuration file, {_example(kind)}",
         )
         return None
     return path
+
+
+def _example(kind: Kind) -> str:
+    return f"such as config = {toml(_EXAMPLES.get(kind.name, f'{kind.name}.conf'))}"
 
 
 def _binary(draft: Draft, process: Process) -> str:

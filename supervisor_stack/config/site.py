@@ -19,13 +19,17 @@ from supervisor_stack.config.words import toml
 
 
 class Site:
-    """The surroundings in which a configuration is read."""
+    """The surroundings in which a configuration is read. `only_looks`: by somebody who is not to run it."""
 
-    def __init__(self, places: Places, environ: Mapping[str, str], mistakes: Mistakes) -> None:
+    def __init__(
+        self, places: Places, environ: Mapping[str, str], mistakes: Mistakes, *, only_looks: bool = False
+    ) -> None:
         self.base_dir = places.base_dir
         self.runtime_dir = places.runtime_dir
+        self.keys = places.keys
         self.environ = environ
         self.mistakes = mistakes
+        self.only_looks = only_looks
         self.files = machine.DiskFiles()
         self.user_id = cache(machine.user_id)
         self.group_id = cache(machine.group_id)

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from supervisor_stack import spec
-from supervisor_stack.config.places import DEFAULT_KEYS
 from supervisor_stack.config.values import AddressText, Duration, PathText, Size, TcpEndpoint, Timeout
 from supervisor_stack.kinds.alive import INTERVAL
 
@@ -328,8 +327,7 @@ class NetworkTable(Table, frozen=True):
             PathText,
             key(
                 "Folder of the keys, which `stackctl keygen` makes: `server.key_secret`, `clients/NAME.key` "
-                "and `roles.toml`.",
-                default=DEFAULT_KEYS,
+                "and `roles.toml`. Default: `keys` in the folder of this file.",
                 example="/etc/stackd/keys",
             ),
         ]

@@ -158,6 +158,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str  #: as in the configuration
     state: Literal["starting", "running", "degraded", "stopping", "stopped"]  #: running: all wanted is ready
+    warning: str = ""  #: what is wrong with stackd itself, such as that its configuration file is
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

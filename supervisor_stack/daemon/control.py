@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from supervisor_stack.config.words import count
 from supervisor_stack.daemon.access import Access
 from supervisor_stack.daemon.client import Deliver
 from supervisor_stack.daemon.control_sockets import ControlSockets
@@ -62,7 +63,9 @@ class Control:
             self._alarm = self._loop.call_later(AGAIN, self._open_network)
         else:
             log.info(
-                "listening on %s for %d keys", self._spec.network.listen, len(self._spec.network.clients)
+                "listening on %s for %s",
+                self._spec.network.listen,
+                count(len(self._spec.network.clients), "key"),
             )
 
     def become(self, spec: ControlSpec) -> None:

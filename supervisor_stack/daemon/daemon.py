@@ -117,9 +117,10 @@ class Daemon:
             self._performer.held.addresses,
             Meter(loop, stack.services, self._performer.runs.pids),
             self._performer.answers.of,
+            lambda: self._herald.warning,
             loop.time(),
         )
-        graph = GraphReader(spec.name, stack)
+        graph = GraphReader(spec.name, stack, lambda: self._herald.warning)
         refusal = self._performer.answers.refusal
         self._server = Server(self._engine, self, self._status, graph, wall, refusal)
         self._access = Access(spec.control, spec.source)
@@ -145,6 +146,8 @@ class Daemon:
         self._archive.open()
         count, source = len(self._spec.services), self._spec.source
         log.info("stack %s: %d services from %s", self._spec.name, count, source)
+        if self._herald.warning:
+            log.warning("%s", self._herald.warning)
         self._begin()
         problem = self._open_control()
         self._runtime_dir.watch()

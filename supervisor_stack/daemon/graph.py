@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from supervisor_stack.control import messages, parts
 from supervisor_stack.core.outlook import outlook
 from supervisor_stack.core.stack import Stack
@@ -10,18 +12,19 @@ from supervisor_stack.daemon.clock import Calendar
 
 
 class GraphReader:
-    """Makes graph replies for one stack, `name`."""
+    """Makes graph replies for one stack, `name`. `warning` tells what is wrong with stackd itself."""
 
-    def __init__(self, name: str, stack: Stack) -> None:
+    def __init__(self, name: str, stack: Stack, warning: Callable[[], str]) -> None:
         self._name = name
         self._stack = stack
+        self._warning = warning
 
     def __call__(self, request: messages.Graph, seq: int) -> messages.GraphReply:
         """The reply."""
         wall = Calendar()
         return messages.GraphReply(
             id=request.id,
-            stack=parts.Stack(name=self._name, state=self._stack.state),
+            stack=parts.Stack(name=self._name, state=self._stack.state, warning=self._warning()),
             services=tuple(self._node(service, wall) for service in self._stack.services.values()),
             seq=seq,
         )

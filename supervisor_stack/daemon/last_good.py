@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pickle
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,11 +19,13 @@ import msgspec
 from supervisor_stack.daemon.archive import encode
 from supervisor_stack.daemon.fd_store import PASSED, FdStore, passed_on
 from supervisor_stack.daemon.lend import LISTEN_FDS_START
-from supervisor_stack.spec import StackSpec
+from supervisor_stack.spec import Check, StackSpec
 
 log = logging.getLogger(__name__)
 
 NAME: Final = "configuration"
+
+_NO_SUCH_CODE = (pickle.UnpicklingError, AttributeError, ImportError, TypeError, EOFError)
 
 
 class LastGood:
@@ -35,16 +38,13 @@ class LastGood:
             os.close(given)
 
     def keep(self, spec: StackSpec) -> None:
-        """This one is good. The tests of the services' own configurations are code, and go without."""
-        bare = msgspec.structs.replace(
-            spec, services=tuple(msgspec.structs.replace(each, check=None) for each in spec.services)
-        )
+        """This one is good."""
         try:
             fd = os.memfd_create(NAME, os.MFD_CLOEXEC)
         except OSError as error:  # no descriptors left
             log.warning("cannot keep the configuration for the next stackd: %s", error.strerror)
             return
-        os.pwrite(fd, encode(bare), 0)
+        os.pwrite(fd, _packed(spec), 0)
         self._store.drop(NAME)  # it may be that of an earlier stackd
         if self._fd >= 0:
             os.close(self._fd)
@@ -58,7 +58,7 @@ def recall(environ: Mapping[str, str]) -> StackSpec | None:
         fd = passed_on(environ.get(PASSED, "")).get(NAME)
         if fd is None:
             fd = _kept_by_systemd(environ)
-        return msgspec.json.decode(os.pread(fd, os.fstat(fd).st_size, 0), type=StackSpec)
+        return _unpacked(os.pread(fd, os.fstat(fd).st_size, 0))
     return None
 
 
@@ -67,3 +67,36 @@ def _kept_by_systemd(environ: Mapping[str, str]) -> int:
     if environ.get("LISTEN_PID") != str(os.getpid()):
         raise ValueError("nothing of it is for us")
     return LISTEN_FDS_START + environ.get("LISTEN_FDNAMES", "").split(":").index(NAME)
+
+
+class _Packed(msgspec.Struct, frozen=True):
+    """`checks`: by service, the tests of their own configurations, which read and explain with code."""
+
+    spec: StackSpec
+    checks: dict[str, bytes]
+
+
+def _packed(spec: StackSpec) -> bytes:
+    bare = tuple(msgspec.structs.replace(each, check=None) for each in spec.services)
+    checks = {each.name: pickle.dumps(each.check) for each in spec.services if each.check}
+    return encode(_Packed(msgspec.structs.replace(spec, services=bare), checks))
+
+
+def _unpacked(text: bytes) -> StackSpec:
+    """Raises MsgspecError for what is none of ours."""
+    packed = msgspec.json.decode(text, type=_Packed)
+    services = tuple(
+        msgspec.structs.replace(each, check=_check(packed.checks.get(each.name)))
+        for each in packed.spec.services
+    )
+    return msgspec.structs.replace(packed.spec, services=services)
+
+
+def _check(pickled: bytes | None) -> Check | None:
+    """None where a newer stackd has no such code any more: that one does without the test."""
+    if pickled is not None:
+        with contextlib.suppress(*_NO_SUCH_CODE):
+            # From whom the programs come that are run as root: whoever could change it needs no pickle.
+            made = pickle.loads(pickled)  # noqa: S301
+            return made if isinstance(made, Check) else None
+    return None

@@ -40,7 +40,7 @@ class _Line(NamedTuple):
 class StatusReader:
     """Makes status replies for one stack. `watching` names the folders watched for a service, `held` the
     sockets held for it, `meter` takes the figures of its processes, `answers` what its probes were answered
-    last.
+    last, `warning` what is wrong with stackd itself.
 
     Thousands of services are told of in one reply, and several clients may ask without pause: what was
     encoded for one reply and has not changed is in the next one as it is.
@@ -54,6 +54,7 @@ class StatusReader:
         held: Callable[[str], tuple[Address, ...]],
         meter: Meter,
         answers: Callable[[str], Mapping[Question, LastAnswer]],
+        warning: Callable[[], str],
         now: float,
     ) -> None:
         self._spec = spec
@@ -62,6 +63,7 @@ class StatusReader:
         self._held = held
         self._meter = meter
         self._answers = answers
+        self._warning = warning
         self.stackd = parts.Daemon(pid=os.getpid(), version=__version__, since=wall(now))
         self._lines: dict[str, _Line] = {}
 
@@ -76,7 +78,7 @@ class StatusReader:
         return EncodedStatus(
             id=request.id,
             stackd=self.stackd,
-            stack=parts.Stack(name=self._spec.name, state=self._stack.state),
+            stack=parts.Stack(name=self._spec.name, state=self._stack.state, warning=self._warning()),
             services=msgspec.Raw(b"[" + b",".join(lines) + b"]"),
             events=events,
             seq=seq,

@@ -172,6 +172,7 @@ class Shop:
         self.services = {each.name: each for each in services}
         self.nodes: tuple[Node, ...] = ()
         self.state = state
+        self.warning = ""
         self.operation: tuple[Step, ...] = ()
         self.notices: tuple[Notice, ...] = ()
         self.events = ""
@@ -214,7 +215,7 @@ class Shop:
         )
 
     def _stack(self) -> Stack:
-        return msgspec.convert({"name": "shop", "state": self.state}, Stack)
+        return msgspec.convert({"name": "shop", "state": self.state, "warning": self.warning}, Stack)
 
     def _seq(self) -> int:
         return max((each.seq for each in self.notices), default=0)

@@ -175,7 +175,7 @@ def test_a_time_that_is_over_is_124_and_the_plan_was_shown(peer: Peer, shop: Sho
 
 
 def test_a_bad_file_is_6_with_all_its_mistakes(peer: Peer, shop: Shop) -> None:
-    message, mistakes = f"cannot read the configuration {SOURCE}: 1 mistake", (f"{SOURCE}:3: a: b; c",)
+    message, mistakes = f"cannot use the configuration {SOURCE}: 1 mistake", (f"{SOURCE}:3: a: b; c",)
     shop.operation = (
         Failed(error="config-invalid", message=message, detail=(*mistakes, "nothing was changed.")),
     )  # fmt: skip

@@ -91,7 +91,7 @@ def test_of_some_services_it_tells_what_they_waited_for(peer: Peer) -> None:
 def test_json_has_times_and_durations(peer: Peer) -> None:
     ran = stackctl("--socket", peer.endpoint, "blame", "--json")
 
-    assert ran.json["stack"] == {"name": "shop", "state": "running"}
+    assert ran.json["stack"] == {"name": "shop", "state": "running", "warning": ""}
     assert ran.json["critical_path"] == ["mysqld", "migrate", "uwsgi", "nginx"]
     assert ran.json["services"][1] == {
         "name": "uwsgi", "kind": "uwsgi", "state": "running", "asked": at(0), "begun": at(2.25),

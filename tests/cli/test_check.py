@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,8 @@ import pytest
 
 from supervisor_stack.cli.check import judge
 from supervisor_stack.spec import Check, ServiceSpec
-from tests.cli.shop import Ran, stackctl
+from tests.cli.shop import DEADLINE, STACKCTL, Ran, stackctl
+from tests.daemon.unprivileged import unprivileged
 from tests.servers import program
 
 
@@ -36,6 +41,15 @@ def replace(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
+def of(argv: list[str]) -> Ran:
+    ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=DEADLINE)
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def stackd(*words: str) -> Ran:
+    return of(unprivileged(sys.executable, "-m", "supervisor_stack.cli.stackd", *words))
+
+
 def check(file: Path, *words: str) -> Ran:
     return stackctl("-c", file, "check", *words)
 
@@ -47,6 +61,7 @@ def test_a_configuration_without_mistakes_is_0(file: Path) -> None:
 def test_a_configuration_without_mistakes_in_json(file: Path) -> None:
     assert check(file, "--json").json == {
         "v": 1, "ok": True, "config": str(file), "services": ["nginx", "worker"], "tested": ["nginx"],
+        "unjudged": [],
     }  # fmt: skip
 
 
@@ -58,7 +73,42 @@ def test_every_mistake_is_a_line_of_stdout(file: Path) -> None:
     assert ran.code == 6
     assert all(line.startswith(f"{file}:") for line in ran.out.splitlines())
     assert 'did you mean "command"?' in ran.out
-    assert ran.err.startswith(f"stackctl: cannot read the configuration {file}: ")
+    assert ran.err.startswith(f"stackctl: cannot use the configuration {file}: ")
+
+
+@pytest.mark.parametrize("of_stackd", [False, True])
+@pytest.mark.parametrize(
+    ("name", "why"), [("none.toml", "No such file or directory"), ("", "Is a directory")]
+)
+def test_a_file_that_cannot_be_read_is_a_line_of_stdout_too(
+    tmp_path: Path, name: str, why: str, of_stackd: bool
+) -> None:
+    file = tmp_path / name
+
+    ran = stackd("--check", "-c", str(file)) if of_stackd else check(file)
+
+    assert ran.out == f"{file}: cannot be read: {why}; name another file with -c FILE\n"
+    assert ran.code == (78 if of_stackd else 6)
+
+
+def test_whoever_only_looks_is_told_what_he_cannot_judge() -> None:
+    """Not in tmp_path, which pytest keeps to its own user."""
+    other = "root" if os.geteuid() else "daemon"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        file = Path(folder) / "stackd.toml"
+        file.write_text(f"[services.worker]\nuser = '{other}'\ncommand = ['/bin/sleep', '1']\n")
+        why = "not judged: you are not root, and only root may start a service as somebody else"
+        left = f"{file}:2: services.worker.user: {why}\n"
+
+        ran = stackd("--check", "-c", str(file))
+        assert ran == (0, "", left)
+
+        ran = of(unprivileged(*STACKCTL, "-c", str(file), "check"))
+        assert ran == (0, "", f"{left}{file}: no mistakes; tested by themselves: none\n")
+
+        ran = of(unprivileged(*STACKCTL, "-c", str(file), "check", "--json"))
+        assert ran.json["unjudged"] == [left.strip()]
 
 
 def test_what_a_service_has_against_its_own_configuration_is_told(file: Path) -> None:

@@ -43,6 +43,17 @@ def test_the_table_has_a_line_for_each_service(peer: Peer, shop: Shop) -> None:
     assert (ran.code, ran.err) == (1, "")
 
 
+def test_what_is_wrong_with_stackd_itself_is_below_the_head(peer: Peer, shop: Shop) -> None:
+    shop.warning = "shop.toml is wrong"
+
+    title, warning, *_table = stackctl("--socket", peer.endpoint, "status").out.splitlines()
+
+    assert title.startswith("shop  running")
+    assert warning == "warning: shop.toml is wrong"
+    stack = stackctl("--socket", peer.endpoint, "status", "--json").json["stack"]
+    assert stack["warning"] == "shop.toml is wrong"
+
+
 def test_the_table_has_no_signs_that_the_encoding_lacks(peer: Peer) -> None:
     ran = stackctl("--socket", peer.endpoint, PYTHONIOENCODING="iso8859-1")
 
@@ -62,7 +73,7 @@ def test_json_is_as_the_contract_has_it(peer: Peer, shop: Shop) -> None:
         "v": 1,
         "ok": True,
         "stackd": {"pid": 812, "version": "0.1.0", "since": SINCE},
-        "stack": {"name": "shop", "state": "running"},
+        "stack": {"name": "shop", "state": "running", "warning": ""},
         "services": [
             {
                 "name": "uwsgi", "kind": "uwsgi", "state": "running", "active": "active", "wanted": "running",

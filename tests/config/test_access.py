@@ -73,11 +73,23 @@ def test_a_network_is_where_and_for_whom(site: Site, keys: Path) -> None:
 def test_without_a_folder_of_keys_there_is_no_network(site: Site) -> None:
     message, mistake = site.mistakes(NETWORK)
 
-    assert message == "cannot read the configuration FILE: 1 mistake"
+    assert message == "cannot use the configuration FILE: 1 mistake"
     assert mistake == (
         "FILE:1: control.network.keys: there is no folder DIR/keys; make it: stackctl keygen --server "
         "--keys DIR/keys"
     )
+
+
+def test_the_keys_are_beside_the_file_unless_it_says_where(site: Site, keys: Path) -> None:
+    """`base_dir` may be a folder that a web server hands out."""
+    (site.folder / "htdocs").mkdir()
+    elsewhere = '[stack]\nbase_dir = "htdocs"\n'
+
+    assert (network := site.load(elsewhere + NETWORK).control.network)
+    assert network.keys == str(keys)
+    named = NETWORK.replace("listen", 'keys = "../keys"\nlisten')
+    assert (network := site.load(elsewhere + named).control.network)
+    assert network.keys == f"{site.folder}/htdocs/../keys"
 
 
 def secret_is_missing(keys: Path) -> None:
@@ -124,7 +136,7 @@ def name_has_a_space(keys: Path) -> None:
 
 
 def role_is_unknown(keys: Path) -> None:
-    (keys / "roles.toml").write_text('screen = "root"\n')
+    (keys / "roles.toml").write_text('# roles\nscreen = "root"\n')
 
 
 def role_is_for_nobody(keys: Path) -> None:
@@ -164,11 +176,11 @@ def others_may_add_keys(keys: Path) -> None:
         (name_has_a_space, "DIR/keys/clients/a screen.key is no name of a key; use letters"),
         (
             role_is_unknown,
-            'DIR/keys/roles.toml: the role of "screen" is "root"; write one of view, operate, admin',
+            'DIR/keys/roles.toml:2: the role of "screen" is "root"; write one of view, operate, admin',
         ),
         (
             role_is_for_nobody,
-            'DIR/keys/roles.toml has a role for "skreen", and there is no clients/skreen.key;',
+            'DIR/keys/roles.toml:1: a role for "skreen", and there is no clients/skreen.key;',
         ),
         (roles_are_no_toml, "DIR/keys/roles.toml is not TOML: "),
         (others_may_write_roles, "others may write to DIR/keys/roles.toml (mode 0666); chmod go-w "),

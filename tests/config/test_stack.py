@@ -35,6 +35,7 @@ def test_an_almost_empty_file_gets_the_defaults(site: Site) -> None:
 
 
 def test_relative_folders_are_below_base_dir(site: Site) -> None:
+    (site.folder / "sockets").mkdir()
     stack = site.load(f"""
 [stack]
 name = "br_api"
@@ -97,7 +98,21 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             read(str(missing), {})
         assert caught.value.message == f"cannot read the configuration {missing}: No such file or directory"
-        assert caught.value.detail == ("name another file with -c FILE",)
+        assert caught.value.detail == (
+            f"{missing}: cannot be read: No such file or directory; name another file with -c FILE",
+        )
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        'runtime_dir = "new/run"\n[control]\nsocket = "ipc://new/run/other.sock"',
+        'runtime_dir = "new/run"\n[control]\nsocket = "ipc://new/other.sock"',
+        'runtime_dir = "new/run"\n[control]\nsocket = "ipc://bin/other.sock"',
+    ],
+)
+def test_a_socket_may_be_in_a_folder_that_is_there_or_that_stackd_makes(site: Site, places: str) -> None:
+    assert site.load(f"[stack]\n{places}\n{WORKER}").services
 
 
 def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor_stack.config import load
+from supervisor_stack.config import judge, load
 from supervisor_stack.errors import ConfigError
 from tests.config.sites import Site, make_site
 
@@ -58,6 +58,20 @@ def test_an_ordinary_user_runs_no_service_as_somebody_else(site: Site) -> None:
     assert site.mistakes(f'{WORKER}user = "root"\ngroup = "root"')[1:] == [
         f"FILE:3: services.worker.user: {ONLY_ROOT}",
         f"FILE:4: services.worker.group: {ONLY_ROOT}",
+    ]
+
+
+@pytest.mark.usefixtures("me")
+def test_whoever_only_looks_is_told_what_he_cannot_judge(site: Site) -> None:
+    file = site.write(f'{WORKER}user = "root"\ngroup = "root"')
+
+    stack, unjudged = judge(file, site.environ)
+
+    assert [service.user for service in stack.services] == ["root"]
+    why = "not judged: you are not root, and only root may start a service as somebody else"
+    assert [site.shown(line) for line in unjudged] == [
+        f"FILE:3: services.worker.user: {why}",
+        f"FILE:4: services.worker.group: {why}",
     ]
 
 

@@ -92,6 +92,9 @@ class TestUpgrade:
         assert machine.lives() == lives
         assert len(versions(machine) - old) == 1
 
+        machine.install()  # once more: the version before stays all the same
+        assert old & versions(machine)
+
     def test_what_the_new_version_cannot_read_changes_nothing(self, machine: Site) -> None:
         stackd, old = machine.stackd(), versions(machine)
         machine.edit(CONFIG, "[services.nginx]\n", '[services.nginx]\nrestart = "of course"\n')

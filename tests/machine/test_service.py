@@ -224,7 +224,7 @@ def test_a_broken_file_is_no_reason_to_leave_the_services_alone(machine: Site) -
         machine.systemctl("restart", "stackd")
         machine.until_up()
         assert machine.lives() == lives
-        assert "running on the last good one" in machine.show("stackd", "StatusText")
+        assert "going on with the last good one" in machine.show("stackd", "StatusText")
         pid = machine.services()["redis"]["pid"]
         machine.run("kill", "-KILL", str(pid))
         machine.stackctl("wait", "--timeout", "30", "redis")

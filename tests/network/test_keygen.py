@@ -41,6 +41,12 @@ def test_the_folder_is_the_one_of_the_configuration(tmp_path: Path) -> None:
     assert ran.json["public"] == f"{tmp_path}/site/secrets/keys/server.key"
 
 
+def test_without_one_there_it_is_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "stackd.toml").write_text('[stack]\nbase_dir = "site"\n')
+
+    assert keygen(tmp_path, "--server", "--json").json["public"] == f"{tmp_path}/keys/server.key"
+
+
 def test_somebody_makes_a_key_of_his_own(tmp_path: Path) -> None:
     ran = keygen(tmp_path, "alice")
 
