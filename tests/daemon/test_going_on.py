@@ -392,7 +392,9 @@ def blocked(status: str) -> int:
 def test_the_last_words_of_a_service_that_ended_while_nobody_looked_are_its_reason(tmp_path: Path) -> None:
     go = tmp_path / "go"
     # Its child holds the pipe, and is cleared away before the next run.
-    script = f"sleep 1000 & while ! test -e {go}; do sleep 0.01; done; echo fatal: no such table; exit 3"
+    # The next run finds no `go`, and stays.
+    until_told = f"while ! rm {go} 2>/dev/null; do sleep 0.01; done"
+    script = f"sleep 1000 & {until_told}; echo fatal: no such table; exit 3"
     with RunningStack(tmp_path, f"[services.app]\ncommand = ['sh', '-c', '{script}']\n") as stack:
         stack.until_up()
         pid = stack.pid_of("app")
