@@ -280,6 +280,29 @@ def test_more_than_a_few_who_ask_while_a_reading_hangs_are_refused(tmp_path: Pat
         assert [asker.effects() for _ in range(MOST_WAITING)] == [{}] * MOST_WAITING
 
 
+def test_signals_that_come_while_a_reading_hangs_are_answered_by_one_more(
+    tmp_path: Path, askers: Askers
+) -> None:
+    with RunningStack(tmp_path, ONE) as stack:
+        stack.until_up()
+        slow(stack)
+        os.kill(stack.pid, signal.SIGHUP)
+        with stack.config.open("w") as pipe:
+            for _ in range(20):
+                os.kill(stack.pid, signal.SIGHUP)
+                assert stack.status().stack.state == "running"  # it was taken in
+            asker = askers(stack).ask(Apply(plan=True))
+            pipe.write(text(stack, ONE))
+        stack.until_log(": nothing differs")  # that reading is over
+        stack.config.write_text(text(stack, ONE + TWO))
+
+        assert asker.effects() == {}, "the others were answered before"
+        said = stack.output.read_text()
+        assert said.count(": nothing differs") == 1
+        assert said.count("applying ") == 1
+        assert stack.until_state("two", "running").run == 1
+
+
 def test_a_start_that_another_one_undoes_comes_to_a_true_end(tmp_path: Path, askers: Askers) -> None:
     never = "ready = {type = 'notify'}\n"
     with RunningStack(tmp_path, ONE) as stack:
