@@ -31,7 +31,7 @@ from supervisor_stack.control.messages import (
 )
 from supervisor_stack.control.zmtp import GREETING, LONG, MORE, Limits, Reader, ready
 from supervisor_stack.daemon.connection import Connection
-from supervisor_stack.daemon.entrance import MOST_UNANSWERED, Entrance
+from supervisor_stack.daemon.entrance import MOST_PENDING, MOST_UNANSWERED, Entrance
 from supervisor_stack.daemon.local import REQUEST, REQUESTS
 from supervisor_stack.daemon.peer import Peer
 from supervisor_stack.daemon.roster import Roster
@@ -133,6 +133,30 @@ def test_halves_of_messages_take_no_more_than_their_share(stack: RunningStack) -
         assert stack.status().stack.state == "running"
 
     assert memory(stack) - before < 12 * MIB
+
+
+def test_halves_that_came_to_their_end_keep_nobody_out_while_their_clients_do_not_read(
+    stack: RunningStack,
+) -> None:
+    whole = message(*encode_request(Status(detail=True)))
+    request, length = encode_request(Status()), 65_000
+    padded = message(request[0], request[1].ljust(length))
+    with ExitStack() as opened:
+        clients = []
+        for _ in range(MOST_PENDING // len(padded)):
+            clients.append(opened.enter_context(Raw(control(stack))))
+            clients[-1].send(padded[:-10])
+        assert stack.status().stack.state == "running"
+        for client in clients:  # so many answers that he is not listened to any more
+            client.send(padded[-10:] + whole * 300)
+        for _ in range(20):
+            assert stack.status().stack.state == "running"
+
+        with Raw(control(stack)) as newcomer:
+            newcomer.send(padded[:-1])
+            assert stack.status().stack.state == "running"
+            newcomer.send(padded[-1:])
+            assert isinstance(newcomer.answer(), StatusReply)
 
 
 # Those who do not read.
