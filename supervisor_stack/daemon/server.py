@@ -15,9 +15,11 @@ from typing import Protocol
 from supervisor_stack.control import codec, messages, parts
 from supervisor_stack.control.names import require_known
 from supervisor_stack.control.plans import Plan
+from supervisor_stack.control.roles import needed
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import NEVER
+from supervisor_stack.daemon.access import said
 from supervisor_stack.daemon.apply import Asked
 from supervisor_stack.daemon.audit import Audit
 from supervisor_stack.daemon.client import Client
@@ -69,6 +71,7 @@ class Server:
         self._refusal = refusal
         self._numbers = itertools.count(1)
         self._under_way = UnderWay()
+        self._is_leaving = False
         self._notices: deque[messages.Notice] = deque(maxlen=REMEMBERED_NOTICES)
         self._seq = 0
         self._audit = Audit(engine.now)
@@ -109,6 +112,7 @@ class Server:
     def _serve(self, client: Client, request: messages.AnyRequest) -> None:
         stack = self._stack
         client.caller.require(request)
+        self._refuse_when_leaving(request)
         require_known(_named(request), stack.services)
         match request:
             case messages.Status():
@@ -157,12 +161,20 @@ class Server:
         _reply(client, self._status(request, self._seq, client.events))
 
     def leave(self) -> None:
-        """Tell those who wait that nobody here will see how it ends."""
+        """Tell those who wait that nobody here will see how it ends; what is to be done is the next one's."""
+        self._is_leaving = True
         problem = StackError(
             "cannot tell how it ends: stackd leaves and the services go on",
             ("the next stackd goes on with what was begun; see `stackctl status`",),
         )
         self._under_way.fail_all(problem)
+
+    def _refuse_when_leaving(self, request: messages.AnyRequest) -> None:
+        """The engine has let go: it would do nothing, and be silent about it. Raises StackError."""
+        if self._is_leaving and (needed(request) != "view" or isinstance(request, messages.Apply)):
+            raise StackError(
+                f"cannot {said(request)}: stackd leaves", ("nothing was done; ask the next one",)
+            )
 
     def _operate(self, client: Client, request: messages.AnyRequest) -> None:
         if not isinstance(request, messages.Stop | messages.Shutdown):  # an end comes of it, also to these
