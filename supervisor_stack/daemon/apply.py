@@ -150,7 +150,10 @@ class Applier:
 
         self._engine.request(ask)
         control = taken_up(self._spec.control, new.control)
-        self._spec = msgspec.structs.replace(self._spec, services=new.services, control=control)
+        # What else is in [stack] is as it was until the next stackd, and told as a difference until then.
+        self._spec = msgspec.structs.replace(
+            self._spec, base_dir=new.base_dir, services=new.services, control=control
+        )
         self._applied(self._spec)
         asked.ordered(op)
 

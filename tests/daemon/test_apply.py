@@ -160,6 +160,23 @@ def test_what_waits_for_the_next_stackd_is_told_until_then(tmp_path: Path) -> No
         assert stack.status().stack.name == "other"
 
 
+def test_another_base_dir_is_taken_up_with_what_it_changes_and_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with RunningStack(tmp_path, f"{ONE}{TWO}cwd = '/'\n") as stack:
+        stack.until_up()
+        pid = stack.pid_of("two")
+        changed = text(stack, f"{ONE}{TWO}cwd = '/'\n").replace("[stack]", "[stack]\nbase_dir = 'other'")
+        stack.config.write_text(changed)
+
+        *_, end = stack.client.operate(Apply())
+
+        assert isinstance(end, Finished)
+        assert [outcome.service for outcome in end.outcomes] == ["one"]
+        assert Path(f"/proc/{stack.pid_of('one')}/cwd").readlink() == tmp_path / "other"
+        assert stack.pid_of("two") == pid
+        assert plan_of(stack).changes == ()
+
+
 def test_a_service_that_does_not_come_up_fails_it_with_its_words(tmp_path: Path) -> None:
     with RunningStack(tmp_path, ONE) as stack:
         stack.until_up()
