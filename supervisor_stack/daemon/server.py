@@ -70,7 +70,7 @@ class Server:
         self._wall = wall
         self._refusal = refusal
         self._numbers = itertools.count(1)
-        self._under_way = UnderWay()
+        self._under_way = UnderWay(engine.stack.forget)
         self._is_leaving = False
         self._notices: deque[messages.Notice] = deque(maxlen=REMEMBERED_NOTICES)
         self._seq = 0

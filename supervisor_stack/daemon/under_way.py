@@ -5,6 +5,8 @@ What they have begun is the core's; here an operation may be forgotten, and goes
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import msgspec
 
 from supervisor_stack.control import codec, messages, parts
@@ -28,9 +30,13 @@ class Operation(msgspec.Struct):
 
 
 class UnderWay:
-    """The operations by number, and by the services that they wait for."""
+    """The operations by number, and by the services that they wait for.
 
-    def __init__(self) -> None:
+    `forget(op, services)` is called when nobody waits for one any more.
+    """
+
+    def __init__(self, forget: Callable[[int, Iterable[str]], None]) -> None:
+        self._forgotten = forget
         self._operations: dict[int, Operation] = {}
         self._waiting: dict[str, set[int]] = {}
 
@@ -122,6 +128,7 @@ class UnderWay:
         operation = self._operations.pop(op)
         for service in operation.services:
             self._waiting[service].discard(op)
+        self._forgotten(op, operation.services)
         return operation
 
 
