@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -33,6 +34,11 @@ class Operations:
         # A run that is under way beside the present one is none that was asked for here.
         run = service.last_run if verb == "restart" else service.run
         self._open.setdefault(service.name, {})[op] = (verb, run)
+
+    def forget(self, op: int, names: Iterable[str]) -> None:
+        """Nobody waits any more for what comes of it for these services."""
+        for name in names:
+            self._open.get(name, {}).pop(op, None)
 
     @property
     def deadline(self) -> float:

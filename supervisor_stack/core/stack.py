@@ -153,6 +153,10 @@ class Stack:
             op, "stop", everything, [ev.StopRequested(service=name, by=by) for name in everything], now
         )
 
+    def forget(self, op: int, names: Iterable[str]) -> None:
+        """Nobody waits any more for an operation on these services. What it has begun goes on."""
+        self._operations.forget(op, names)
+
     def recall(self, records: Iterable[Service]) -> None:
         """Take over the services of an earlier stackd as they were written down; `apply` comes next."""
         for record in records:

@@ -35,6 +35,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def told(self) -> str:
         """All that is known of him, for the log and for himself."""
 
+    @property
+    @abstractmethod
+    def account(self) -> str:
+        """On whose account it goes: that of one user, or of one key, however often he connects."""
+
     @abstractmethod
     def way_to(self, role: Role) -> str:
         """How he is given a role."""
@@ -63,6 +68,11 @@ class LocalCaller(Caller, frozen=True, kw_only=True):
         uid = "" if self.name == by_number(self.peer.uid) else f"uid {self.peer.uid}, "
         return f"{self.name} ({uid}pid {self.peer.pid})"
 
+    @property
+    def account(self) -> str:
+        """The number of his user: the name of it may not be known yet."""
+        return by_number(self.peer.uid)
+
     def way_to(self, role: Role) -> str:
         """In the configuration."""
         name = "NAME" if " " in self.name else self.name
@@ -79,6 +89,11 @@ class RemoteCaller(Caller, frozen=True, kw_only=True):
     def told(self) -> str:
         """As `key web-admin (10.0.0.7)`."""
         return f"{self.name} ({self.address})"
+
+    @property
+    def account(self) -> str:
+        """The key, from whatever machine."""
+        return self.name
 
     def way_to(self, role: Role) -> str:
         """In the file of roles."""

@@ -83,6 +83,8 @@ class Applier:
 
     def ask(self, asked: Asked) -> None:
         """Have it answered from the file as it is from now on: a reading that has begun is none for this."""
+        if asked is BY_SIGNAL and BY_SIGNAL in self._waiting:
+            return  # one reading answers both, and whoever storms with signals adds no work
         if asked is not BY_SIGNAL and len(self._waiting) >= MOST_WAITING:
             others = f"{len(self._waiting)} others have asked for it already"
             asked.refuse(RefusedError(f"cannot apply the configuration: {others}", ("nothing was changed.",)))
@@ -148,7 +150,10 @@ class Applier:
 
         self._engine.request(ask)
         control = taken_up(self._spec.control, new.control)
-        self._spec = msgspec.structs.replace(self._spec, services=new.services, control=control)
+        # What else is in [stack] is as it was until the next stackd, and told as a difference until then.
+        self._spec = msgspec.structs.replace(
+            self._spec, base_dir=new.base_dir, services=new.services, control=control
+        )
         self._applied(self._spec)
         asked.ordered(op)
 

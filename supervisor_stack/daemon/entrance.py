@@ -175,8 +175,8 @@ class Entrance:
             self._unanswered -= connection.is_asking
             connection.is_asking = False  # its answer may be on its way
             self._owed -= connection.owed
-            self._pending -= connection.pending
-            for each in (self._unsent, self._slow, self._begun):
+            self._forget_half(connection)
+            for each in (self._unsent, self._slow):
                 each.pop(connection, None)
             connection.close()
             if self._is_free():
@@ -258,7 +258,7 @@ class Entrance:
                     self._listen_to(connection, True)
                 return
             if isinstance(found, list):
-                self._begun.pop(connection, None)
+                self._forget_half(connection)
                 connection.is_asking = True
                 self._unanswered += 1
                 self._heard(connection, found)
@@ -282,6 +282,12 @@ class Entrance:
             self._alarm = self._loop.call_later(PATIENCE, self._lose_patience)
         while self._pending > MOST_PENDING:
             self._drop(next(iter(self._begun)))
+
+    def _forget_half(self, connection: Connection) -> None:
+        """Its message has come to its end, or never will. What came behind it is noted in its turn."""
+        self._begun.pop(connection, None)
+        self._pending -= connection.pending
+        connection.pending = 0
 
     def _lose_patience(self) -> None:
         self._alarm = None

@@ -114,9 +114,12 @@ class LocalDoor:
         def go_on() -> None:
             self._requests.answered(connection)
 
+        def is_gone() -> bool:
+            return not connection.is_open
+
         def pass_on(name: str) -> None:
             caller = self._access.local(connection.peer, name, connection.groups)
-            self._deliver(Client(caller, self._events, reply, go_on), frames)
+            self._deliver(Client(caller, self._events, reply, go_on, is_gone), frames)
 
         self._names.tell(connection.peer.uid, pass_on)
 

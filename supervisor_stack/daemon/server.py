@@ -1,7 +1,6 @@
 """The control socket: requests in, replies and notices out.
 
-It alone knows clients. The core knows operations by number; who asked for which, and what its
-answer still lacks, is kept here.
+It alone knows clients. The core knows operations by number; who asked for which is kept in `under_way`.
 """
 
 from __future__ import annotations
@@ -13,28 +12,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-import msgspec
-
 from supervisor_stack.control import codec, messages, parts
 from supervisor_stack.control.names import require_known
 from supervisor_stack.control.plans import Plan
+from supervisor_stack.control.roles import needed
 from supervisor_stack.core import actions as do
 from supervisor_stack.core.stack import Stack
 from supervisor_stack.core.state import NEVER
+from supervisor_stack.daemon.access import said
 from supervisor_stack.daemon.apply import Asked
 from supervisor_stack.daemon.audit import Audit
 from supervisor_stack.daemon.client import Client
 from supervisor_stack.daemon.engine import Engine
 from supervisor_stack.daemon.signals import number
 from supervisor_stack.daemon.status import StatusReader
+from supervisor_stack.daemon.under_way import UnderWay
 from supervisor_stack.errors import RefusedError, RequestError, StackError
 
 log = logging.getLogger(__name__)
 
 REMEMBERED_NOTICES = 1000
-
-MOST_OPERATIONS, MOST_OPERATIONS_ONE = 1000, 100
-"""Long requests under way, of all callers and of one: each is told of every change that it waits for."""
 
 
 class Outlet(Protocol):
@@ -48,17 +45,6 @@ class Outlet(Protocol):
 
     def leave(self) -> None:
         """End stackd and leave the services running."""
-
-
-class Operation(msgspec.Struct):
-    """A long request under way: who waits for it, and what came of it so far. `untold`: the services of
-    which nothing was told yet."""
-
-    client: Client
-    request_id: str
-    services: tuple[str, ...]
-    untold: set[str]
-    outcomes: dict[str, parts.Outcome] = {}
 
 
 class Server:
@@ -84,8 +70,8 @@ class Server:
         self._wall = wall
         self._refusal = refusal
         self._numbers = itertools.count(1)
-        self._operations: dict[int, Operation] = {}
-        self._waiting: dict[str, set[int]] = {}
+        self._under_way = UnderWay(engine.stack.forget)
+        self._is_leaving = False
         self._notices: deque[messages.Notice] = deque(maxlen=REMEMBERED_NOTICES)
         self._seq = 0
         self._audit = Audit(engine.now)
@@ -126,6 +112,7 @@ class Server:
     def _serve(self, client: Client, request: messages.AnyRequest) -> None:
         stack = self._stack
         client.caller.require(request)
+        self._refuse_when_leaving(request)
         require_known(_named(request), stack.services)
         match request:
             case messages.Status():
@@ -174,17 +161,24 @@ class Server:
         _reply(client, self._status(request, self._seq, client.events))
 
     def leave(self) -> None:
-        """Tell those who wait that nobody here will see how it ends."""
+        """Tell those who wait that nobody here will see how it ends; what is to be done is the next one's."""
+        self._is_leaving = True
         problem = StackError(
             "cannot tell how it ends: stackd leaves and the services go on",
             ("the next stackd goes on with what was begun; see `stackctl status`",),
         )
-        for operation in self._operations.values():
-            _reply(operation.client, codec.failure(problem, operation.request_id))
+        self._under_way.fail_all(problem)
+
+    def _refuse_when_leaving(self, request: messages.AnyRequest) -> None:
+        """The engine has let go: it would do nothing, and be silent about it. Raises StackError."""
+        if self._is_leaving and (needed(request) != "view" or isinstance(request, messages.Apply)):
+            raise StackError(
+                f"cannot {said(request)}: stackd leaves", ("nothing was done; ask the next one",)
+            )
 
     def _operate(self, client: Client, request: messages.AnyRequest) -> None:
-        if not isinstance(request, messages.Shutdown):
-            self._refuse_too_many(client)
+        if not isinstance(request, messages.Stop | messages.Shutdown):  # an end comes of it, also to these
+            self._under_way.refuse_too_many(client)
         stack = self._stack
         op, by = self.next_operation(), client.caller.name
 
@@ -201,14 +195,13 @@ class Server:
                 case _:
                     begun = stack.shut_down(op, now, by)
             self._audit.accept(client.caller, request, f"operation {op}")
-            self._open(op, Operation(client, request.id, begun.services, set(begun.services)))
+            self._under_way.open(op, client, request.id, begun.services)
             return begun.actions
 
         self._engine.request(ask)
         # Those that were under way already, and to whom this request was nothing new.
-        if operation := self._operations.get(op):
-            for name in sorted(operation.untold):
-                self._tell(op, self._progress(op, name, stack.services[name].state))
+        for name in self._under_way.untold(op):
+            self._under_way.tell(op, self._progress(op, name, stack.services[name].state))
 
     def _apply(self, client: Client, request: messages.Apply) -> None:
         def refuse(error: StackError) -> None:
@@ -220,29 +213,11 @@ class Server:
 
         def begin(op: int, services: tuple[str, ...], plan: Plan) -> None:
             self._audit.accept(client.caller, request, f"operation {op}")
-            self._open(op, Operation(client, request.id, services, set(services)), plan)
+            self._under_way.open(op, client, request.id, services, plan)
 
-        asked = Asked(client.caller.name, request.plan, refuse, show, begin, self._conclude)
+        asked = Asked(client.caller.name, request.plan, refuse, show, begin, self._under_way.conclude)
         self._outlet.apply(asked)
         client.go_on()
-
-    def _refuse_too_many(self, client: Client) -> None:
-        under_way = self._operations.values()
-        if len(under_way) < MOST_OPERATIONS_ONE:
-            return
-        mine = sum(operation.client.caller == client.caller for operation in under_way)
-        if mine >= MOST_OPERATIONS_ONE or len(under_way) >= MOST_OPERATIONS:
-            raise RefusedError(
-                f"cannot begin with it: {len(under_way)} operations are under way, {mine} of them yours",
-                ("nothing was begun; try again when some of them have ended",),
-            )
-
-    def _open(self, op: int, operation: Operation, plan: Plan | None = None) -> None:
-        self._operations[op] = operation
-        for service in operation.services:
-            self._waiting.setdefault(service, set()).add(op)
-        accepted = messages.Accepted(id=operation.request_id, op=op, services=operation.services, plan=plan)
-        _reply(operation.client, accepted)
 
     # News.
 
@@ -266,14 +241,14 @@ class Server:
         self._notices.append(notice)
         self._outlet.send_notice(codec.encode_notice(notice))
         log.info("%s", _describe(notice))
-        for op in self._waiting.get(change.service, ()):
-            self._tell(op, self._progress(op, change.service, change.state, change.reason))
+        for op in self._under_way.of(change.service):
+            self._under_way.tell(op, self._progress(op, change.service, change.state, change.reason))
 
     def tell_awaited(self, order: do.TellAwaited) -> None:
         """Tell those who wait for an operation on a service that it waits for something else."""
         if service := self._stack.services.get(order.service):
-            for op in self._waiting.get(service.name, ()):
-                self._tell(op, self._progress(op, service.name, service.state))
+            for op in self._under_way.of(service.name):
+                self._under_way.tell(op, self._progress(op, service.name, service.state))
 
     def _progress(self, op: int, name: str, state: str, reason: str = "") -> messages.Progress:
         """What is told of a service on its way. By the time of this it may be a state further."""
@@ -291,33 +266,11 @@ class Server:
             then=waits.then if waits.until != NEVER else "",
         )
 
-    def _tell(self, op: int, progress: messages.Progress) -> None:
-        operation = self._operations[op]
-        operation.untold.discard(progress.service)
-        _reply(operation.client, msgspec.structs.replace(progress, id=operation.request_id))
-
     def finish(self, end: do.Finish) -> None:
         """An operation ended for one of its services; when it did for all, the client is told."""
-        operation = self._operations.get(end.op)
-        if operation is None:
-            return  # asked by stackd itself, at its start
-        self._waiting[end.service].discard(end.op)
-        outcome = operation.outcomes[end.service] = self._outcome(end)
-        over = messages.Progress(
-            op=end.op, service=end.service, state=end.state, reason=end.error, outcome=outcome
-        )
-        self._tell(end.op, over)
-        self._conclude(end.op)
-
-    def _conclude(self, op: int) -> None:
-        """Tell the client of the end, if it has come for all services; an operation may be about none."""
-        operation = self._operations.get(op)
-        if operation and len(operation.outcomes) == len(operation.services):
-            del self._operations[op]
-            outcomes = tuple(operation.outcomes[name] for name in operation.services)
-            ok = not any(outcome.error for outcome in outcomes)
-            finished = messages.Finished(id=operation.request_id, op=op, ok=ok, outcomes=outcomes)
-            _reply(operation.client, finished)
+        if end.op in self._under_way:  # or stackd itself has asked, or who did has gone
+            over = messages.Progress(op=end.op, service=end.service, state=end.state, reason=end.error)
+            self._under_way.finish(end.op, over, self._outcome(end))
 
     def _outcome(self, end: do.Finish) -> parts.Outcome:
         service = self._stack.services.get(end.service)

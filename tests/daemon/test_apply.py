@@ -205,6 +205,23 @@ def test_what_waits_for_the_next_stackd_is_told_until_then(tmp_path: Path) -> No
         assert stack.status().stack.name == "other"
 
 
+def test_another_base_dir_is_taken_up_with_what_it_changes_and_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with RunningStack(tmp_path, f"{ONE}{TWO}cwd = '/'\n") as stack:
+        stack.until_up()
+        pid = stack.pid_of("two")
+        changed = text(stack, f"{ONE}{TWO}cwd = '/'\n").replace("[stack]", "[stack]\nbase_dir = 'other'")
+        stack.config.write_text(changed)
+
+        *_, end = stack.client.operate(Apply())
+
+        assert isinstance(end, Finished)
+        assert [outcome.service for outcome in end.outcomes] == ["one"]
+        assert Path(f"/proc/{stack.pid_of('one')}/cwd").readlink() == tmp_path / "other"
+        assert stack.pid_of("two") == pid
+        assert plan_of(stack).changes == ()
+
+
 def test_a_service_that_does_not_come_up_fails_it_with_its_words(tmp_path: Path) -> None:
     with RunningStack(tmp_path, ONE) as stack:
         stack.until_up()
@@ -323,6 +340,29 @@ def test_more_than_a_few_who_ask_while_a_reading_hangs_are_refused(tmp_path: Pat
         assert asker.effects() == {}
         stack.config.write_text(text(stack, ONE))  # and again, for those who came meanwhile
         assert [asker.effects() for _ in range(MOST_WAITING)] == [{}] * MOST_WAITING
+
+
+def test_signals_that_come_while_a_reading_hangs_are_answered_by_one_more(
+    tmp_path: Path, askers: Askers
+) -> None:
+    with RunningStack(tmp_path, ONE) as stack:
+        stack.until_up()
+        slow(stack)
+        os.kill(stack.pid, signal.SIGHUP)
+        with stack.config.open("w") as pipe:
+            for _ in range(20):
+                os.kill(stack.pid, signal.SIGHUP)
+                assert stack.status().stack.state == "running"  # it was taken in
+            asker = askers(stack).ask(Apply(plan=True))
+            pipe.write(text(stack, ONE))
+        stack.until_log(": nothing differs")  # that reading is over
+        stack.config.write_text(text(stack, ONE + TWO))
+
+        assert asker.effects() == {}, "the others were answered before"
+        said = stack.output.read_text()
+        assert said.count(": nothing differs") == 1
+        assert said.count("applying ") == 1
+        assert stack.until_state("two", "running").run == 1
 
 
 def test_a_start_that_another_one_undoes_comes_to_a_true_end(tmp_path: Path, askers: Askers) -> None:

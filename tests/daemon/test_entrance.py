@@ -21,19 +21,23 @@ from supervisor_stack.control.messages import (
     Events,
     EventsReply,
     Failed,
+    Finished,
+    Progress,
     Shutdown,
     Start,
     Status,
     StatusReply,
+    Stop,
 )
 from supervisor_stack.control.zmtp import GREETING, LONG, MORE, Limits, Reader, ready
 from supervisor_stack.daemon.connection import Connection
-from supervisor_stack.daemon.entrance import MOST_UNANSWERED, Entrance
+from supervisor_stack.daemon.entrance import MOST_PENDING, MOST_UNANSWERED, Entrance
 from supervisor_stack.daemon.local import REQUEST, REQUESTS
 from supervisor_stack.daemon.peer import Peer
 from supervisor_stack.daemon.roster import Roster
 from tests.cli.shop import stackctl
 from tests.daemon.test_bad_weather import memory
+from tests.network.bench import as_user
 from tests.raw import Raw, message, subscription
 from tests.servers import wait_until
 from tests.stack import RunningStack
@@ -129,6 +133,30 @@ def test_halves_of_messages_take_no_more_than_their_share(stack: RunningStack) -
         assert stack.status().stack.state == "running"
 
     assert memory(stack) - before < 12 * MIB
+
+
+def test_halves_that_came_to_their_end_keep_nobody_out_while_their_clients_do_not_read(
+    stack: RunningStack,
+) -> None:
+    whole = message(*encode_request(Status(detail=True)))
+    request, length = encode_request(Status()), 65_000
+    padded = message(request[0], request[1].ljust(length))
+    with ExitStack() as opened:
+        clients = []
+        for _ in range(MOST_PENDING // len(padded)):
+            clients.append(opened.enter_context(Raw(control(stack))))
+            clients[-1].send(padded[:-10])
+        assert stack.status().stack.state == "running"
+        for client in clients:  # so many answers that he is not listened to any more
+            client.send(padded[-10:] + whole * 300)
+        for _ in range(20):
+            assert stack.status().stack.state == "running"
+
+        with Raw(control(stack)) as newcomer:
+            newcomer.send(padded[:-1])
+            assert stack.status().stack.state == "running"
+            newcomer.send(padded[-1:])
+            assert isinstance(newcomer.answer(), StatusReply)
 
 
 # Those who do not read.
@@ -382,12 +410,20 @@ def test_an_answer_for_one_who_has_gone_makes_no_room_for_more(tmp_path: Path) -
 # What they ask for.
 
 
-def test_one_client_may_have_a_hundred_operations_under_way_and_others_go_on(tmp_path: Path) -> None:
-    hangs = "command = ['/bin/sleep', '1000']\nready = {type = 'notify'}\nstart_timeout = 1000\n"
-    toml = f"[services.hangs]\nautostart = false\n{hangs}"
+HANGS = """
+[services.hangs]
+autostart = false
+command = ['/bin/sleep', '1000']
+ready = {type = 'notify'}
+start_timeout = 1000
+"""
+
+
+def test_one_user_may_have_a_hundred_operations_under_way_and_others_go_on(tmp_path: Path) -> None:
+    toml = f"[control.roles]\noperate = ['daemon']\n{HANGS}"
     with RunningStack(tmp_path, toml) as stack, Raw(control(stack)) as client:
-        for _ in range(101):
-            client.ask(Start(services=("hangs",)))
+        for number in range(101):
+            client.ask(Start(services=("hangs",), id=f"start {number}"))
         accepted = 0
         while not isinstance(answer := client.answer(), Failed):
             accepted += isinstance(answer, Accepted)
@@ -395,10 +431,62 @@ def test_one_client_may_have_a_hundred_operations_under_way_and_others_go_on(tmp
         assert accepted == 100
         assert answer.error == "refused"
         assert answer.message == "cannot begin with it: 100 operations are under way, 100 of them yours"
-        assert stackctl("--socket", stack.client.endpoint, "start", "--no-wait", "hangs").code == 0
-        client.ask(Shutdown())
-        while not isinstance(client.answer(), Accepted):
-            pass
+        refused = stackctl("--socket", stack.client.endpoint, "start", "--no-wait", "hangs")
+        assert ": 100 operations are under way, 100 of them yours" in refused.err, "another process of his"
+        assert as_user("daemon", "-c", stack.config, "start", "--no-wait", "hangs").code == 0
+        client.ask(Shutdown(id="shutdown"))
+        while not isinstance(answer := client.answer(), Failed):
+            assert not isinstance(answer, Accepted)
+        told = "cannot tell how it ends: 100 that you asked for later are under way"
+        assert (answer.id, answer.message) == ("start 0", told)
+        answer = client.answer()
+        assert isinstance(answer, Accepted)
+        assert answer.id == "shutdown"
+
+
+def test_a_stop_is_never_refused_and_who_waits_longest_hears_no_more(tmp_path: Path) -> None:
+    stays = "[services.stays]\ncommand = ['sh', '-c', 'trap : TERM; while :; do sleep 0.1; done']\n"
+    toml = f"{stays}stop_timeout = 1000\n"
+    with RunningStack(tmp_path, toml) as stack, Raw(control(stack)) as client:
+        stack.until_up()
+        for number in range(102):
+            client.ask(Stop(services=("stays",), id=f"stop {number}"))
+
+        told: list[tuple[str, type]] = []
+        while len(told) < 104:
+            if not isinstance(answer := client.answer(), Progress):
+                told.append((answer.id, type(answer)))
+        asked = [each for each in told if each[1] is Accepted]
+        assert asked == [(f"stop {number}", Accepted) for number in range(102)]
+        assert [each for each in told if each not in asked] == [("stop 0", Failed), ("stop 1", Failed)]
+        stack.kill("stays")
+        ended: set[str] = set()
+        while len(ended) < 100:
+            if isinstance(answer := client.answer(), Finished):
+                assert answer.ok
+                ended.add(answer.id)
+        assert ended == {f"stop {number}" for number in range(2, 102)}
+
+
+def test_operations_that_nobody_waits_for_any_more_count_for_nobody(tmp_path: Path) -> None:
+    with RunningStack(tmp_path, HANGS) as stack:
+        for _ in range(11):
+            with Raw(control(stack)) as client:
+                for number in range(100):
+                    client.ask(Start(services=("hangs",), id=str(number)))
+                last = None
+                while last != "99":
+                    answer = client.answer()
+                    assert isinstance(answer, Accepted | Progress)
+                    last = answer.id if isinstance(answer, Accepted) else last
+
+        for words in (("start", "--no-wait", "hangs"), ("stop", "hangs"), ("start", "--no-wait", "hangs")):
+            assert stackctl("--socket", stack.client.endpoint, *words).code == 0
+        for _ in range(110):
+            with Raw(control(stack)) as client:
+                client.ask(Start(services=("hangs",)))
+                assert isinstance(client.answer(), Accepted)
+        assert stackctl("--socket", stack.client.endpoint, "shutdown").code == 0
 
 
 def test_topics_are_few_and_short(stack: RunningStack) -> None:

@@ -10,7 +10,7 @@ import socket
 import msgspec
 import pytest
 
-from supervisor_stack.control.messages import Restart, Status
+from supervisor_stack.control.messages import Reset, Restart, Signal, Status
 from supervisor_stack.daemon.access import Access, taken_up
 from supervisor_stack.daemon.audit import INTERVAL, MANY, Audit
 from supervisor_stack.daemon.names import Names
@@ -137,6 +137,35 @@ def test_who_asks_again_and_again_does_not_fill_the_log(caplog: pytest.LogCaptur
     assert caplog.messages[MANY] == f"audit: {500 - MANY} more requests were refused"
     line = r"restart web\n2026 INFO web: all is well: refused: has the role view, and it takes operate"
     assert set(caplog.messages[:MANY]) == {f"audit: bob (uid 1001, pid 7) asked to {line}"}
+
+
+def test_signals_and_resets_without_end_are_summed_up_for_each_who_asks(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    now = 100.0
+    audit, access = Audit(lambda: now), Access(CONTROL, "")
+    signal, reset = Signal(service="web", signal="USR1"), Reset(services=("web",))
+    for number in range(500):  # from another process each time
+        audit.accept(
+            access.local(Peer(1000, 60, number), "alice", tuple), (signal, reset)[number % 2], "done"
+        )
+    alice = access.local(Peer(1000, 60, 7), "alice", tuple)
+    assert len(caplog.messages) == MANY
+    caplog.clear()
+
+    audit.accept(access.remote(KEY, "10.0.0.7"), reset, "done")
+    for number in range(MANY + 1):
+        audit.accept(alice, Restart(services=("web",)), f"operation {number}")
+    now += INTERVAL
+    audit.accept(alice, signal, "done")
+
+    other, *restarts, sum_, last = caplog.messages
+    assert other == "audit: key web (10.0.0.7) asked to reset web: done"
+    asked = "audit: alice (uid 1000, pid 7) asked to"
+    assert restarts == [f"{asked} restart web: operation {number}" for number in range(MANY + 1)]
+    assert sum_ == f"audit: {500 - MANY} more signals and resets of alice were done"
+    assert last == f"{asked} send USR1 to web: done"
 
 
 def test_who_only_looks_is_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
