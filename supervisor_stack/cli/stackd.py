@@ -117,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rehearse", action="store_true", help=argparse.SUPPRESS)
     made.add_argument(
         "--log-level",
+        type=str.lower,
         choices=("debug", "info", "warning", "error"),
         default="info",
         help="how much it tells of itself; default: %(default)s",

@@ -15,7 +15,6 @@ from supervisor_stack.config.service_table import COMMAND, ServiceTable
 from supervisor_stack.config.site import Site
 from supervisor_stack.config.tables import WatchTable
 from supervisor_stack.kinds import KINDS
-from supervisor_stack.kinds.base import Facts
 from supervisor_stack.spec import Backoff, Log, Reload, ServiceSpec, StartLimit, Watch
 
 _FROM_KIND = (
@@ -52,7 +51,7 @@ def read_service(name: str, table: ServiceTable, site: Site) -> ServiceSpec | No
     backoff = _backoff(draft)
     ready = read_probe(draft, "ready", facts, process)
     alive = read_probe(draft, "alive", facts, process)
-    watch = _watch(draft, facts, reload, no_reload)
+    watch = _watch(draft, reload, no_reload)
     if facts is None:
         return None
     settings: dict[str, Any] = {"restart": "on-failure"} if draft.is_task else {}
@@ -152,7 +151,7 @@ def _reload(draft: Draft) -> tuple[Reload | None, str]:
     return msgspec.structs.replace(kind.reload, signal=signal), ""
 
 
-def _watch(draft: Draft, facts: Facts | None, reload: Reload | None, no_reload: str) -> Watch | None:
+def _watch(draft: Draft, reload: Reload | None, no_reload: str) -> Watch | None:
     written = draft.given.get("watch", False)
     if written is False or draft.is_task:
         return None
@@ -163,11 +162,13 @@ def _watch(draft: Draft, facts: Facts | None, reload: Reload | None, no_reload: 
             draft.wrong(("watch", "paths", index), problem)
     watch = Watch(paths=paths, **keys)
     cannot = watch.action == "reload" and reload is None and not draft.is_wrong("reload_signal")
-    check = facts.check if facts else None
-    told = facts is None or (check is not None and check.before_start and check.read is not None)
-    if not paths and not told and not draft.is_wrong("watch", "paths"):
+    # A server has its configuration file at least; of a command nobody knows what it reads.
+    if not paths and draft.is_command and not draft.is_wrong("watch", "paths"):
         right = 'watch = {paths = ["FILE"], action = "restart"}' if cannot else 'watch = {paths = ["FILE"]}'
-        draft.wrong(("watch", "paths"), f"nothing tells which files it reads; write {right}")
-    elif cannot:
+        draft.wrong(("watch",), f"nothing tells which files it reads; write {right}")
+    elif cannot and "action" in keys:
         draft.wrong(("watch", "action"), f'"reload" does not work here, write "restart": {no_reload}')
+    elif cannot and not draft.is_wrong("watch", "action"):
+        right = 'add action = "restart"' if keys or paths else 'write watch = {action = "restart"}'
+        draft.wrong(("watch",), f"a reload does not work here, {right}: {no_reload}")
     return watch

@@ -248,7 +248,8 @@ class WatchTable(Table, frozen=True):
             tuple[PathText, ...],
             Meta(min_length=1),
             key(
-                "Files to watch. Default: those that the service's own configuration test names (nginx).",
+                "Files to watch. Default: those that nginx's own configuration test names; of the other "
+                "servers the file that `config` names.",
                 example=["settings.ini"],
             ),
         ]

@@ -350,8 +350,8 @@ def run(spec: StackSpec, environ: MutableMapping[str, str], warning: str = "") -
     InUseError and SpawnError before anything was started.
     """
     _make_folder(spec.runtime_dir)
-    _make_folder(spec.log_dir)
     with Lock(spec.runtime_dir) as lock:
+        _make_folder(spec.log_dir)
         return asyncio.run(_serve(spec, environ, warning, lock))
 
 

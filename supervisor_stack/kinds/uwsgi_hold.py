@@ -36,6 +36,7 @@ def holding(given: Given, options: Options, sockets: Sequence[Socket], *, handov
     """
     reason = _refusal(options)
     lent = [] if reason else [each.address for each in sockets if each.is_taken_over and each.address]
+    could_be = lent
     if given.hold is not None:
         wanted = {_plain(address) for address in given.hold}
         lent = [address for address in lent if _plain(address) in wanted]
@@ -43,8 +44,15 @@ def holding(given: Given, options: Options, sockets: Sequence[Socket], *, handov
     handover = handover and all(each.address in addresses for each in sockets)
     hold = _hold(given, options, addresses, handover=handover) if addresses else None
     if not reason and not addresses:
-        reason = f"no socket in {given.config} is written so that uWSGI finds it among those that it is lent"
+        reason = _none_of(given, could_be)
     return Holding(hold, reason, tuple(_problems(given, sockets, addresses)))
+
+
+def _none_of(given: Given, could_be: Sequence[Address]) -> str:
+    """Why no socket is held. `could_be`: those that the user could have wished."""
+    if could_be:
+        return f"{given.config} makes uWSGI listen at {', '.join(map(str, could_be))} and not there"
+    return f"no socket in {given.config} is written so that uWSGI finds it among those that it is lent"
 
 
 def as_wished(given: Given) -> Holding:

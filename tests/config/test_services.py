@@ -198,6 +198,16 @@ def test_a_unix_address_is_relative_to_base_dir(site: Site) -> None:
     assert service.ready == ProbeSpec(type="unix", address=Address(path=f"{site.folder}/run/web.sock"))
 
 
+def test_the_other_servers_can_be_watched_by_their_configuration_file(site: Site) -> None:
+    uwsgi = site.service('[services.uwsgi]\nkind = "uwsgi"\nconfig = "uwsgi.ini"\nwatch = true')
+    redis = site.service(
+        '[services.redis]\nkind = "redis"\nconfig = "redis.conf"\nwatch = {action = "restart"}'
+    )
+
+    assert (uwsgi.watch, redis.watch) == (Watch(), Watch(action="restart"))
+    assert (uwsgi.config, redis.config) == (f"{site.folder}/uwsgi.ini", f"{site.folder}/redis.conf")
+
+
 def test_nginx_can_be_watched_without_naming_files(site: Site) -> None:
     assert site.service(f"{NGINX}watch = true").watch == Watch()
     assert site.service(f'{NGINX}watch = {{debounce = "1s"}}').watch == Watch(debounce=1.0)

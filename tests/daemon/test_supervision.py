@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -263,8 +264,13 @@ def test_a_second_daemon_is_refused_and_disturbs_nothing(tmp_path: Path) -> None
     with RunningStack(tmp_path, f"[services.app]\n{SLEEP}") as stack:
         stack.until_up()
         pid = stack.pid_of("app")
+        other = tmp_path / "other.toml"
+        other.write_text(
+            re.sub("(?m)^log_dir.*$", f'log_dir = "{tmp_path}/unmade"', stack.config.read_text())
+        )
+        assert "unmade" in other.read_text()
         second = subprocess.run(
-            [sys.executable, "-m", "supervisor_stack.cli.stackd", "-c", str(stack.config)],
+            [sys.executable, "-m", "supervisor_stack.cli.stackd", "--log-level", "DEBUG", "-c", str(other)],
             check=False,
             capture_output=True,
             text=True,
@@ -275,6 +281,7 @@ def test_a_second_daemon_is_refused_and_disturbs_nothing(tmp_path: Path) -> None
         assert second.returncode == 73
         assert f"another one (pid {stack.pid}) runs on {stack.run_dir}" in second.stderr
         assert stack.pid_of("app") == pid
+        assert not (tmp_path / "unmade").exists()
 
 
 def test_a_stale_control_socket_is_no_obstacle(tmp_path: Path) -> None:

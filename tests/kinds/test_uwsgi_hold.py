@@ -58,6 +58,9 @@ def test_what_uwsgi_would_not_take_over_cannot_be_held() -> None:
     assert learnt("socket = 127.0.0.1:1", hold=(ONE, TWO)).problems == (
         "hold names 127.0.0.1:2, which uWSGI does not take over; it does so for 127.0.0.1:1",
     )
+    facts = learnt("socket = 127.0.0.1:1", hold=(TWO,))
+    assert facts.hold is None
+    assert facts.no_hold == f"{INI} makes uWSGI listen at 127.0.0.1:1 and not there"
     facts = learnt("socket = localhost:1", hold=(ONE,))
     assert facts.hold is None
     assert facts.no_hold == (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from supervisor_stack.cli.options import Options
 from supervisor_stack.cli.target import connect
@@ -43,7 +44,9 @@ def _require_terminal() -> None:
 
 
 def _require_textual() -> None:
-    install = "install it with: pip install 'supervisor-stack[tui]'"
+    # Into the same Python: that is where this program looks for it.
+    pip = Path(sys.executable).with_name("pip")
+    install = f"install it with: {pip} install 'textual>={_OLDEST},<{_OLDEST + 1}'"
     try:
         found = version("textual")
     except PackageNotFoundError:

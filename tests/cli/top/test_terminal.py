@@ -194,6 +194,6 @@ def test_without_textual_it_says_how_to_get_it(peer: Peer, tmp_path: Path) -> No
     assert ran.returncode == 1
     assert told == [
         "stackctl: cannot show top: textual is not installed",
-        "  install it with: pip install 'supervisor-stack[tui]'",
+        f"  install it with: {Path(sys.executable).with_name('pip')} install 'textual>=8,<9'",
         "  without it: stackctl status --watch",
     ]
