@@ -18,6 +18,7 @@ from supervisor_stack.core.state import NEVER, Service
 from supervisor_stack.daemon import proc
 from supervisor_stack.daemon.capture import Mark
 from supervisor_stack.daemon.listener import FileId
+from supervisor_stack.daemon.watch_list import Fingerprint
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import Address
 
@@ -53,7 +54,8 @@ class SavedSocket(msgspec.Struct, frozen=True):
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
     """A service as it was. `deadline` None: never, for which JSON has no number. `shutting_down`: the whole
-    stack was being stopped."""
+    stack was being stopped. `read`: the watched files when the service read them, by their names in Latin-1,
+    as a name is bytes, and JSON has only text."""
 
     version: int = VERSION
     boot: str
@@ -62,6 +64,12 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     shutting_down: bool = False
     runs: dict[int, SavedRun] = {}
     held: tuple[SavedSocket, ...] = ()
+    read: Fingerprint = {}
+
+    @property
+    def files(self) -> Fingerprint:
+        """The watched files when the service read them; empty when nothing is known of that."""
+        return {os.fsdecode(name.encode("latin-1")): entry for name, entry in self.read.items()}
 
     @property
     def service(self) -> Service:
@@ -127,6 +135,7 @@ class Archive:
         runs: dict[int, SavedRun],
         held: tuple[SavedSocket, ...],
         shutting_down: bool,
+        files: Fingerprint,
     ) -> None:
         """Replace what is known of a service. What cannot be written is told, and tried again later."""
         # The test of its configuration is code, which each stackd makes anew of its own kinds.
@@ -139,6 +148,7 @@ class Archive:
             shutting_down=shutting_down,
             runs=runs,
             held=held,
+            read={os.fsencode(path).decode("latin-1"): entry for path, entry in files.items()},
         )
         self._put(f"{record.name}{SUFFIX}", encode(saved))
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from supervisor_stack.core.events import Event, FilesChanged
-from supervisor_stack.daemon.watch_list import WatchList
+from supervisor_stack.daemon.watch_list import Fingerprint, WatchList
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -39,12 +39,13 @@ class Unrest:
 
 
 class Watched:
-    """What is watched for a service. `seen`: how it was when the service read it, as far as we know."""
+    """What is watched for a service. `read`: how it was when the service read it, as far as we know; `seen`:
+    how it was when we told of it last."""
 
-    def __init__(self, entries: WatchList, debounce: float) -> None:
+    def __init__(self, entries: WatchList, debounce: float, read: Fingerprint) -> None:
         self.entries = entries
         self.debounce = debounce
-        self.seen = entries.fingerprint()
+        self.read = self.seen = read
 
 
 class FileWatcher:
@@ -54,18 +55,31 @@ class FileWatcher:
         self._post = post
         self._loop = loop
         self._watched: dict[str, Watched] = {}
+        self._recalled: dict[str, Fingerprint] = {}
         self._unrest: dict[str, Unrest] = {}
         self._arming: asyncio.TimerHandle | None = None
         self._folders = Folders(self._changed_in_thread)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
 
     def watch(self, service: str, files: Iterable[str], globs: Iterable[str], debounce: float) -> None:
-        """Watch these for the service, and no others. What they are now is what it is about to read."""
-        self._watched[service] = Watched(WatchList(files, globs), debounce)
+        """Watch these for the service, and no others. What they are now is what it is about to read, unless
+        an earlier stackd has left word of what it has read."""
+        entries = WatchList(files, globs)
+        read = self._recalled.pop(service, None) or entries.fingerprint()
+        self._watched[service] = Watched(entries, debounce, read)
         self._arm_soon()
+
+    def recall(self, service: str, read: Fingerprint) -> None:
+        """What a service that goes on has read: a change since then is one, whoever was there to see it."""
+        self._recalled[service] = read
+
+    def read(self, service: str) -> Fingerprint:
+        """How the files of a service were when it read them; empty when none are watched."""
+        return self._watched[service].read if service in self._watched else self._recalled.get(service, {})
 
     def forget(self, service: str) -> None:
         """Watch nothing any more for a service."""
+        self._recalled.pop(service, None)
         if self._watched.pop(service, None):
             self._arm_soon()
 
