@@ -114,6 +114,7 @@ class Performer:
             is_changed=self.keeper.differs,
             cleared=self._write_pid_file,
             outputs=outputs,
+            reader_of=self.checks.reader,
         )
         self.memory = Memory(archive, self.runs, self.held, watcher.read, is_shutting_down)
         self._audience = audience
@@ -179,7 +180,7 @@ class Performer:
         marks = [capture.mark(path) for path in self.checks.logs(spec)]
 
         async def watch() -> ev.Event:
-            evidence = await refusal.watch(marks, spec.stop_refusal)
+            evidence = await refusal.watch(marks, self.checks.reader(spec), spec.stop_refusal)
             return ev.StopRefused(service=spec.name, run=action.run, evidence=evidence)
 
         self._refusals.start(spec.name, watch())
