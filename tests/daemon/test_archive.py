@@ -183,3 +183,19 @@ def test_what_a_full_disk_refuses_is_told_once_and_written_when_there_is_room(
     asyncio.run(asyncio.wait_for(story(), 10))
     assert caplog.text.count("cannot write down the state") == 1
     assert caplog.text.count("is written down again") == 1
+
+
+def test_a_folder_that_was_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: Archive
+) -> None:
+    monkeypatch.setattr("supervisor_stack.daemon.archive.WRITE_AGAIN", 0.01)
+
+    Path(archive.folder).rmdir()
+
+    async def story() -> None:
+        write(archive, FULL)
+        while not archive.load():  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.005)
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700

@@ -264,6 +264,35 @@ def test_a_runtime_directory_that_is_deleted_is_made_again(tmp_path: Path) -> No
         assert (stack.pid_of("one"), stack.pid_of("two"), stack.service("one").run) == (one, two, 2)
 
 
+def test_a_runtime_directory_that_cannot_be_made_again_at_once_is_made_later(tmp_path: Path) -> None:
+    with RunningStack(tmp_path, ONE) as stack:
+        stack.until_up()
+        one = stack.pid_of("one")
+        aside = tmp_path / "aside"
+        stack.run_dir.rename(aside)
+        stack.run_dir.write_text("in the way")
+        shutil.rmtree(aside)
+        stack.until_log("and it is tried again")
+
+        stack.run_dir.unlink()
+        stack.disconnect()
+        stack.come_back()
+
+        assert stack.pid_of("one") == one
+        assert (stack.run_dir / "state" / "one.json").exists()
+
+
+def test_a_folder_of_the_state_that_is_deleted_is_made_again_with_all_that_was_in_it(tmp_path: Path) -> None:
+    with RunningStack(tmp_path, ONE + TWO) as stack:
+        stack.until_up()
+        shutil.rmtree(stack.run_dir / "state")
+
+        files = [stack.run_dir / "state" / f"{name}.json" for name in ("one", "two")]
+        wait_until(lambda: all(file.exists() for file in files), "both are written down again")
+        assert (stack.run_dir / "state").stat().st_mode & 0o777 == 0o700
+        assert stack.status().stack.state == "running"  # by the connection that was there before
+
+
 def test_a_runtime_directory_that_is_deleted_while_nobody_looks_loses_no_service(tmp_path: Path) -> None:
     with RunningStack(tmp_path, ONE + TWO) as stack:
         stack.until_up()
