@@ -77,15 +77,24 @@ def test_without_descriptors_nothing_is_lost_and_it_goes_on_when_there_are_some(
             assert another.request(Status()).stack.state == "running"
 
 
-def test_the_status_is_answered_without_descriptors_though_without_figures(tmp_path: Path) -> None:
+@pytest.mark.parametrize("adopted", [False, True])
+def test_the_status_is_answered_without_descriptors_though_without_figures(
+    tmp_path: Path, adopted: bool
+) -> None:
     with RunningStack(tmp_path, ONE) as stack:
         # Not asked for by a status: after a first one, figures of a moment ago would be shown.
         wait_until(lambda: any(notice.state == "running" for notice in stack.history()), "it runs")
+        if adopted:  # its processes are looked for among all that there are
+            stack.die()
+            stack.come_back()
         with limited(stack, resource.RLIMIT_NOFILE, first_free_descriptor(stack.pid)):
             # Never asked before: even the module that knows processes cannot be loaded.
             (one,) = stack.status().services
+            detail = stack.service("one").detail
 
-        assert (one.state, one.processes) == ("running", 0)
+        assert (one.state, one.processes, one.adopted) == ("running", 0, adopted)
+        assert detail
+        assert detail.tree == ()
         assert stack.status().services[0].processes == 1
         assert "internal error" not in stack.output.read_text()
 
