@@ -51,6 +51,8 @@ def adopt(shell: Performer, saved: Iterable[Saved], specs: Mapping[str, ServiceS
         one = _Adoption(shell, record, known[name].runs if name in known else {}, marked)
         files = {each.address: each.file for each in known[name].held} if name in known else {}
         shell.held.restore(name, files, shell.runs.pids(name))
+        if name in known and known[name].files and one.has_read:
+            shell.watcher.recall(name, known[name].files)
         found.append(one)
     if any(each.ended for each in found):
         shell.outputs.settle()  # their last words are the reason of their end
@@ -74,6 +76,16 @@ class _Adoption:
         shell.checks.recall(record.name, record.report)
         self._listen()
         self._read_output()
+
+    @property
+    def has_read(self) -> bool:
+        """Whether its files count as it, or its last try, has read them. Else it is about to read them."""
+        record = self.record
+        if record.state in (State.BACKOFF, State.FAILED):
+            return True
+        if record.state is State.RELOADING:
+            return record.successor is not None and record.successor.run in self._alive
+        return record.state in (State.STARTING, State.RUNNING) and record.run in self._alive
 
     def facts(self) -> Iterator[ev.Event]:
         """In the order in which they are to be told."""

@@ -18,6 +18,7 @@ from supervisor_stack.core.state import NEVER, Service
 from supervisor_stack.daemon import proc
 from supervisor_stack.daemon.capture import Mark
 from supervisor_stack.daemon.listener import FileId
+from supervisor_stack.daemon.watch_list import Fingerprint
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.spec import Address
 
@@ -53,7 +54,8 @@ class SavedSocket(msgspec.Struct, frozen=True):
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
     """A service as it was. `deadline` None: never, for which JSON has no number. `shutting_down`: the whole
-    stack was being stopped."""
+    stack was being stopped. `read`: the watched files when the service read them, by their names in Latin-1,
+    as a name is bytes, and JSON has only text."""
 
     version: int = VERSION
     boot: str
@@ -62,6 +64,12 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     shutting_down: bool = False
     runs: dict[int, SavedRun] = {}
     held: tuple[SavedSocket, ...] = ()
+    read: Fingerprint = {}
+
+    @property
+    def files(self) -> Fingerprint:
+        """The watched files when the service read them; empty when nothing is known of that."""
+        return {os.fsdecode(name.encode("latin-1")): entry for name, entry in self.read.items()}
 
     @property
     def service(self) -> Service:
@@ -78,10 +86,10 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 
 class Archive:
-    """The files of one stack in `runtime_dir/state`."""
+    """The files of one stack in `folder`, which is `runtime_dir/state`."""
 
     def __init__(self, runtime_dir: str) -> None:
-        self._folder = os.path.join(runtime_dir, "state")
+        self.folder = os.path.join(runtime_dir, "state")
         self._boot = boot_id()
         self._unwritten: dict[str, bytes | None] = {}
         self._alarm: asyncio.TimerHandle | None = None
@@ -89,10 +97,10 @@ class Archive:
     def open(self) -> None:
         """Make the folder. Raises SpawnError."""
         try:
-            os.makedirs(self._folder, 0o700, exist_ok=True)
-            os.chmod(self._folder, 0o700)  # whatever the umask: an environment may hold passwords
+            os.makedirs(self.folder, 0o700, exist_ok=True)
+            os.chmod(self.folder, 0o700)  # whatever the umask: an environment may hold passwords
         except OSError as error:
-            raise SpawnError(f"cannot make the folder {self._folder}: {error.strerror}") from error
+            raise SpawnError(f"cannot make the folder {self.folder}: {error.strerror}") from error
 
     def load(self) -> tuple[Saved, ...]:
         """Read everything. What cannot be used is told, and set aside or removed."""
@@ -127,6 +135,7 @@ class Archive:
         runs: dict[int, SavedRun],
         held: tuple[SavedSocket, ...],
         shutting_down: bool,
+        files: Fingerprint,
     ) -> None:
         """Replace what is known of a service. What cannot be written is told, and tried again later."""
         # The test of its configuration is code, which each stackd makes anew of its own kinds.
@@ -139,6 +148,7 @@ class Archive:
             shutting_down=shutting_down,
             runs=runs,
             held=held,
+            read={os.fsencode(path).decode("latin-1"): entry for path, entry in files.items()},
         )
         self._put(f"{record.name}{SUFFIX}", encode(saved))
 
@@ -157,10 +167,10 @@ class Archive:
 
     def _paths(self) -> list[str]:
         try:
-            names = sorted(os.listdir(self._folder))
+            names = sorted(os.listdir(self.folder))
         except FileNotFoundError:
             return []
-        return [os.path.join(self._folder, name) for name in names if name.endswith(SUFFIX)]
+        return [os.path.join(self.folder, name) for name in names if name.endswith(SUFFIX)]
 
     def _read(self, path: str) -> Saved | None:
         """None for one of another boot. Raises OSError, ValueError and MsgspecError."""
@@ -194,7 +204,7 @@ class Archive:
                 log.error(
                     "cannot write down the state of the services in %s: %s; they go on, and should stackd "
                     "die now, the next one has to look for them",
-                    self._folder,
+                    self.folder,
                     error.strerror,
                 )
             self._unwritten[name] = text
@@ -204,16 +214,18 @@ class Archive:
     def _write_again(self) -> None:
         self._alarm = None
         try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self.folder, 0o700)  # it may have been removed
             for name in list(self._unwritten):
                 self._replace(name, self._unwritten[name])
                 del self._unwritten[name]
         except OSError:
             self._alarm = asyncio.get_running_loop().call_later(WRITE_AGAIN, self._write_again)
         else:
-            log.info("the state of the services in %s is written down again", self._folder)
+            log.info("the state of the services in %s is written down again", self.folder)
 
     def _replace(self, name: str, text: bytes | None) -> None:
-        path = os.path.join(self._folder, name)
+        path = os.path.join(self.folder, name)
         if text is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)

@@ -12,6 +12,9 @@ import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from supervisor_stack.daemon.launch import Identity
+from supervisor_stack.daemon.rights import rights_of
+
 LAST_BYTES = 8192
 LAST_LINES = 60
 
@@ -85,9 +88,25 @@ def _clean(text: bytes) -> list[str]:
     return [line for line in lines if line]
 
 
-def last_words(places: Iterable[Mark]) -> tuple[str, ...]:
-    """What a run said last, in the first of these files that it wrote to."""
-    for place in places:
-        if lines := written_since(place):
-            return tuple(lines)
-    return ()
+class Reader(NamedTuple):
+    """Reads the logs of a service: `own`, which stackd keeps of its output, as ourselves; and what it writes
+    by itself as its user, who owns the folders and may have put links there. None: nobody may read that."""
+
+    own: str
+    who: Identity | None
+
+    def written_since(self, place: Mark) -> list[str]:
+        """See above."""
+        if place.path == self.own:
+            return written_since(place)
+        if self.who is None:
+            return []
+        with rights_of(self.who):
+            return written_since(place)
+
+    def last_words(self, places: Iterable[Mark]) -> tuple[str, ...]:
+        """What a run said last, in the first of these files that it wrote to."""
+        for place in places:
+            if lines := self.written_since(place):
+                return tuple(lines)
+        return ()

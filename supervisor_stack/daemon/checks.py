@@ -101,12 +101,22 @@ class Checks:
                 return ""  # there is nobody to ask
             return await ask(spec.ready, action.address, run_command=command)
 
-        return await reload(spec.name, action.run, process, spec.reload, self.logs(spec), is_ready)
+        return await reload(
+            spec.name, action.run, process, spec.reload, self.logs(spec), self.reader(spec), is_ready
+        )
 
     def logs(self, spec: ServiceSpec) -> tuple[str, ...]:
         """What stackd keeps of its output, and the logs that it writes by itself; none of its visitors."""
         told = self.report(spec) or spec
         return (capture.log_path(self._log_dir, spec.name), *told.logs)
+
+    def reader(self, spec: ServiceSpec) -> capture.Reader:
+        """Who reads these logs."""
+        try:
+            who = launch.identity(spec)
+        except SpawnError:  # the system has forgotten its user
+            who = None
+        return capture.Reader(capture.log_path(self._log_dir, spec.name), who)
 
     def recall(self, service: str, report: CheckReport | None) -> None:
         """What an earlier stackd was told by the configuration test of a service."""

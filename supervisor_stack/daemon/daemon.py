@@ -128,9 +128,10 @@ class Daemon:
         self._replacement = Replacement(self._processes, self._store, systemd, environ, self._nofile)
         self._replacing: asyncio.Task[None] | None = None
         self._took_over = False
+        self._sockets = tuple(map(socket_path, (spec.control.socket, spec.control.events)))
         self._runtime_dir = RuntimeDir(
             spec.runtime_dir,
-            tuple(map(socket_path, (spec.control.socket, spec.control.events))),
+            (*self._sockets, self._archive.folder),
             loop,
             self._make_again,
         )
@@ -218,24 +219,22 @@ class Daemon:
             self._open_control()
 
     def _make_again(self) -> None:
-        """The runtime directory was removed, or a part of it."""
-        log.warning("%s was removed, or what is in it: making it again", self._spec.runtime_dir)
+        """The runtime directory was removed, or a part of it. Raises StackError."""
+        _make_folder(self._spec.runtime_dir)
         try:
-            _make_folder(self._spec.runtime_dir)
             self._lock.renew()
-            self._archive.open()
-            self._performer.memory.write_all()
-            if self._control:
-                self._control.close()
-                self._control = None
-            self._open_control()
         except InUseError as error:
             log.error("%s; this one leaves", error.message)
             self.leave()
-        except StackError as error:
-            log.error("%s; all services go on, and nobody can ask for anything", error.message)
-        else:
-            self._runtime_dir.watch()
+            return
+        self._archive.open()
+        self._performer.memory.write_all()
+        if self._control and all(map(os.path.exists, self._sockets)):
+            return
+        if self._control:
+            self._control.close()
+            self._control = None
+        self._open_control()
 
     def _listen_to_signals(self) -> None:
         for each in STOPS:

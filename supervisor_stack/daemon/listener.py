@@ -6,7 +6,6 @@ It is only made here: who keeps it, and for how long, is not decided here.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import grp
@@ -14,11 +13,11 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from supervisor_stack.daemon import ports
 from supervisor_stack.daemon.launch import Identity
+from supervisor_stack.daemon.rights import rights_of
 from supervisor_stack.errors import SpawnError
 from supervisor_stack.kinds.listen import is_numeric
 from supervisor_stack.spec import Address, Hold
@@ -70,7 +69,7 @@ def listen(address: Address, hold: Hold, who: Identity) -> Listener | None:
         with socket.socket(family, socket.SOCK_STREAM) as sock:
             file = None
             if address.path:
-                with _rights_of(who):
+                with rights_of(who):
                     file = _bind_unix(sock, address, hold)
                 _give_away(address.path, hold)
             else:
@@ -144,25 +143,6 @@ def adjust(listener: Listener, address: Address, hold: Hold) -> None:
         return
     with socket.socket(fileno=os.dup(listener.fd)) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, hold.defer_accept)
-
-
-@contextlib.contextmanager
-def _rights_of(who: Identity) -> Iterator[None]:
-    """Look at files as this user, who is not us (setfsuid(2)); sockets and descriptors are as ever."""
-    if who.user is None or os.geteuid() != 0:
-        yield
-        return
-    libc = ctypes.CDLL(None)
-    groups = os.getgroups()
-    try:
-        os.setgroups(who.groups or [])
-        libc.setfsgid(os.getegid() if who.group is None else who.group)
-        libc.setfsuid(who.user)
-        yield
-    finally:
-        libc.setfsuid(0)
-        libc.setfsgid(os.getegid())
-        os.setgroups(groups)
 
 
 def _give_away(path: str, hold: Hold, mode: int | None = None) -> None:

@@ -30,6 +30,7 @@ from supervisor_stack.daemon.probe import Prober
 from supervisor_stack.daemon.process import Process, Processes
 from supervisor_stack.daemon.runs import Run, Runs
 from supervisor_stack.daemon.spawn import Spawner
+from supervisor_stack.daemon.watch_list import Fingerprint
 from supervisor_stack.errors import StackError
 from supervisor_stack.spec import ServiceSpec
 
@@ -61,6 +62,12 @@ class Watcher(Protocol):
 
     def watch(self, service: str, files: Iterable[str], globs: Iterable[str], debounce: float) -> None:
         """Watch these for the service, and no others."""
+
+    def recall(self, service: str, read: Fingerprint) -> None:
+        """How they were when a service that goes on has read them."""
+
+    def read(self, service: str) -> Fingerprint:
+        """How they were when the service read them."""
 
 
 class Performer:
@@ -108,11 +115,12 @@ class Performer:
             is_changed=self.keeper.differs,
             cleared=self._cleared,
             outputs=outputs,
+            reader_of=self.checks.reader,
         )
         self.pid_files = PidFiles(post, self.checks, spec_of, self.runs.serving_pid)
-        self.memory = Memory(archive, self.runs, self.held, is_shutting_down)
+        self.memory = Memory(archive, self.runs, self.held, watcher.read, is_shutting_down)
         self._audience = audience
-        self._watcher = watcher
+        self.watcher = watcher
         self.leaves = Leaves(post)
         self._keeping = Leaves(post)
         self._refusals = Leaves(post)
@@ -176,7 +184,7 @@ class Performer:
         marks = [capture.mark(path) for path in self.checks.logs(spec)]
 
         async def watch() -> ev.Event:
-            evidence = await refusal.watch(marks, spec.stop_refusal)
+            evidence = await refusal.watch(marks, self.checks.reader(spec), spec.stop_refusal)
             return ev.StopRefused(service=spec.name, run=action.run, evidence=evidence)
 
         self._refusals.start(spec.name, watch())
@@ -215,7 +223,8 @@ class Performer:
         self._keeping.start(spec.name, keep())
 
     def _watch_files(self, action: do.WatchFiles) -> None:
-        self._watcher.watch(action.service, action.files, action.globs, action.debounce)
+        self.watcher.watch(action.service, action.files, action.globs, action.debounce)
+        self.memory.write_down(action.service)
 
     # Probes and tests.
 

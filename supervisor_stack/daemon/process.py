@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from supervisor_stack.daemon import proc
+from supervisor_stack.daemon.printed import MAX_OUTPUT, Printed
 from supervisor_stack.errors import SpawnError
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,6 @@ NO_INTERPRETER = "its interpreter (the first line of the script) does not exist"
 
 AT_ONCE = 20
 """Ends that are taken in before the loop gets its turn: 2 ms."""
-
-MAX_OUTPUT = 8 * 1024 * 1024
-"""Bytes that are read of what a command printed; a dump of a large nginx configuration is 1 MB."""
 
 
 class Process:
@@ -222,8 +220,8 @@ class Processes:
     ) -> tuple[int, str, str]:
         """Run a command to its end; returns its exit code and what it printed on stdout and stderr.
 
-        Its output goes to memory files, not pipes: nothing has to be read while it runs. Raises
-        SpawnError, and TimeoutError after it was killed; it is also killed on cancellation.
+        Raises SpawnError, also for one that was killed as it printed more than MAX_OUTPUT, and TimeoutError
+        after it was killed; it is also killed on cancellation.
         """
         ended: asyncio.Future[int] = self._loop.create_future()
 
@@ -231,23 +229,31 @@ class Processes:
             if not ended.done():
                 ended.set_result(process.code or 0)
 
+        def too_long() -> None:
+            if not ended.done():
+                words = f"{argv[0]} was killed: it printed more than {MAX_OUTPUT // 2**20} MiB"
+                ended.set_exception(SpawnError(words))
+
         with (
-            os.fdopen(os.memfd_create("stdout"), "r+b") as out,
-            os.fdopen(os.memfd_create("stderr"), "r+b") as err,
+            Printed(self._loop, user, too_long) as out,
+            Printed(self._loop, user, too_long) as err,
         ):
             process = self.spawn(
-                argv, exited, env=env, cwd=cwd, stdout=out, stderr=err, user=user, group=group, groups=groups
+                argv,
+                exited,
+                env=env,
+                cwd=cwd,
+                stdout=out.fd,
+                stderr=err.fd,
+                user=user,
+                group=group,
+                groups=groups,
             )
             try:
                 code = await asyncio.wait_for(ended, timeout)
             finally:
                 process.kill_group()
-            return code, _text(out), _text(err)
-
-
-def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read(MAX_OUTPUT).decode("utf-8", "replace")
+            return code, out.text(), err.text()
 
 
 def _cause(error: Exception, program: str, cwd: str) -> str:

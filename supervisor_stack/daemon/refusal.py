@@ -11,14 +11,14 @@ import re
 from collections.abc import Sequence
 
 from supervisor_stack.core.evidence import excerpt
-from supervisor_stack.daemon.capture import Mark, written_since
+from supervisor_stack.daemon.capture import Mark, Reader
 
 FIRST_PAUSE = 0.002
 GROWTH = 1.5
 LONGEST_PAUSE = 0.25
 
 
-async def watch(marks: Sequence[Mark], pattern: str) -> tuple[str, ...]:
+async def watch(marks: Sequence[Mark], reader: Reader, pattern: str) -> tuple[str, ...]:
     """Wait until a line after one of the marks matches `pattern`; the evidence is what stands around it.
 
     The marks are to be set before the signal is sent. Ends only so, or by being cancelled.
@@ -27,7 +27,7 @@ async def watch(marks: Sequence[Mark], pattern: str) -> tuple[str, ...]:
     pause = FIRST_PAUSE
     while True:
         for place in marks:
-            lines = written_since(place)
+            lines = reader.written_since(place)
             if any(refusal.search(line) for line in lines):
                 return tuple(excerpt(lines))
         await asyncio.sleep(pause)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from supervisor_stack.core.events import Event, ReloadFailed, ReloadVerified
 from supervisor_stack.core.evidence import excerpt
-from supervisor_stack.daemon.capture import Mark, mark, written_since
+from supervisor_stack.daemon.capture import Mark, Reader, mark
 from supervisor_stack.daemon.probe import HOPELESS
 from supervisor_stack.daemon.proc import descendants
 from supervisor_stack.daemon.process import Process
@@ -30,6 +30,7 @@ async def reload(
     process: Process,
     how: Reload,
     logs: Iterable[str],
+    reader: Reader,
     ask: Callable[[], Awaitable[str]],
 ) -> Event:
     """Signal the main process and wait for the verdict, for at most `how.timeout` seconds.
@@ -44,7 +45,7 @@ async def reload(
         async with asyncio.timeout(how.timeout):
             pause = FIRST_PAUSE
             while True:
-                if how.failure and (evidence := _failures(how.failure, marks)):
+                if how.failure and (evidence := _failures(how.failure, marks, reader)):
                     return ReloadFailed(
                         service=service,
                         run=run,
@@ -63,9 +64,9 @@ async def reload(
         reason = answer
     except TimeoutError:
         reason = f"not verified within {how.timeout:g} s: {answer}"
-    evidence = excerpt([line for place in marks for line in written_since(place)])
+    evidence = excerpt([line for place in marks for line in reader.written_since(place)])
     return ReloadFailed(service=service, run=run, reason=reason, evidence=evidence, ready=not await ask())
 
 
-def _failures(pattern: str, marks: list[Mark]) -> tuple[str, ...]:
-    return tuple(line for place in marks for line in written_since(place) if re.search(pattern, line))
+def _failures(pattern: str, marks: list[Mark], reader: Reader) -> tuple[str, ...]:
+    return tuple(line for place in marks for line in reader.written_since(place) if re.search(pattern, line))

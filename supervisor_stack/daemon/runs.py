@@ -121,7 +121,7 @@ class Runs:
     """The runs by service and number. `post` takes what becomes of them.
 
     `is_changed`: whether the configuration of a service differs from the copy that is kept of it.
-    `cleared` is called when nothing is left of a run that was retired.
+    `cleared` is called when nothing is left of a run that was retired. `reader_of`: who reads its logs.
     """
 
     def __init__(
@@ -132,6 +132,7 @@ class Runs:
         is_changed: Callable[[ServiceSpec], bool],
         cleared: Callable[[str], Awaitable[None]],
         outputs: Outputs,
+        reader_of: Callable[[ServiceSpec], capture.Reader],
     ) -> None:
         self.members = members
         self._post = post
@@ -139,6 +140,7 @@ class Runs:
         self._is_changed = is_changed
         self._cleared = cleared
         self._outputs = outputs
+        self._reader_of = reader_of
         self._kernel_kills = oom.kills()
         self._counted_at = time.monotonic()
         self._runs: dict[str, dict[int, Run]] = {}
@@ -223,7 +225,7 @@ class Runs:
         )
 
     def _last_words(self, run: Run, process: Process) -> tuple[str, ...]:
-        words = without(capture.last_words(run.marks), run.spec.chatter)
+        words = without(self._reader_of(run.spec).last_words(run.marks), run.spec.chatter)
         return words or (self._outputs.whereabouts(run.spec) if process.code != 0 else ())
 
     def _count_kernel_kills(self) -> int:

@@ -11,23 +11,29 @@ import os
 from collections.abc import Callable
 
 from supervisor_stack.daemon.inotify import IN_DELETE, IN_DELETE_SELF, IN_MOVE_SELF, Inotify
+from supervisor_stack.errors import StackError
 
 log = logging.getLogger(__name__)
 
 SETTLE = 0.1
 """Seconds: whoever removes a folder removes what is in it one after the other."""
 
+AGAIN = 1.0
+"""Seconds after which is tried again to make what could not be made."""
+
 
 class RuntimeDir:
-    """Calls `lost` when one of these `files` in the folder is gone, until `close`."""
+    """Calls `make` when one of these `files` in the folder is gone, until `close`; and once more later, as
+    long as that raises a StackError."""
 
     def __init__(
-        self, path: str, files: tuple[str, ...], loop: asyncio.AbstractEventLoop, lost: Callable[[], None]
+        self, path: str, files: tuple[str, ...], loop: asyncio.AbstractEventLoop, make: Callable[[], None]
     ) -> None:
         self._path = path
         self._files = files
         self._loop = loop
-        self._lost = lost
+        self._make = make
+        self._problem = ""
         self._inotify: Inotify | None = None
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -57,5 +63,22 @@ class RuntimeDir:
 
     def _look(self) -> None:
         self._alarm = None
-        if not all(map(os.path.exists, self._files)):
-            self._lost()
+        if all(map(os.path.exists, self._files)):
+            return
+        if not self._problem:
+            log.warning("%s was removed, or what is in it: making it again", self._path)
+        try:
+            self._make()
+        except StackError as error:
+            self._alarm = self._loop.call_later(AGAIN, self._look)
+            if error.message != self._problem:
+                log.error(
+                    "%s; all services go on, nobody can ask for anything, and it is tried again",
+                    error.message,
+                )
+            self._problem = error.message
+            return
+        if self._problem:
+            log.info("%s is there again", self._path)
+        self._problem = ""
+        self.watch()

@@ -160,8 +160,12 @@ class Meter:
     def _look_at(self, name: str) -> dict[int, _Look]:
         now = self._loop.time()
         before = self._looks.get(name, {})
+        try:
+            pids = self._pids(name)
+        except OSError:  # no descriptors left, and those of an adopted service have to be looked for
+            return {}
         looks = self._looks[name] = {
-            pid: _look(now, seen, before.get(pid)) for pid in self._pids(name) if (seen := proc.figures(pid))
+            pid: _look(now, seen, before.get(pid)) for pid in pids if (seen := proc.figures(pid))
         }
         return looks
 

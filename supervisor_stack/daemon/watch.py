@@ -7,14 +7,16 @@ event loop. Adding a watch can wait for such a thread, so that is done in a thre
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from supervisor_stack.core.events import Event, FilesChanged
-from supervisor_stack.daemon.watch_list import WatchList
+from supervisor_stack.daemon.watch_list import Fingerprint, WatchList
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -29,6 +31,9 @@ service that is just being started should not wait for; what changes until then 
 LONGEST_UNREST = 10
 """How many times the debounce a stream of changes may go on before it is acted upon all the same."""
 
+CLOSE_TIMEOUT = 1.0
+"""Seconds that the end waits for the thread, which may look at a file server that does not answer."""
+
 
 class Unrest:
     """Changes of one service's files that have not come to rest yet."""
@@ -39,12 +44,13 @@ class Unrest:
 
 
 class Watched:
-    """What is watched for a service. `seen`: how it was when the service read it, as far as we know."""
+    """What is watched for a service. `read`: how it was when the service read it, as far as we know; `seen`:
+    how it was when we told of it last."""
 
-    def __init__(self, entries: WatchList, debounce: float) -> None:
+    def __init__(self, entries: WatchList, debounce: float, read: Fingerprint) -> None:
         self.entries = entries
         self.debounce = debounce
-        self.seen = entries.fingerprint()
+        self.read = self.seen = read
 
 
 class FileWatcher:
@@ -54,18 +60,34 @@ class FileWatcher:
         self._post = post
         self._loop = loop
         self._watched: dict[str, Watched] = {}
+        self._recalled: dict[str, Fingerprint] = {}
         self._unrest: dict[str, Unrest] = {}
         self._arming: asyncio.TimerHandle | None = None
         self._folders = Folders(self._changed_in_thread)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
+        self._wishes: SimpleQueue[set[str] | None] = SimpleQueue()
+        # A daemon: where it cannot be waited for, it keeps nobody from leaving.
+        self._thread = Thread(target=self._work, name="watch", daemon=True)
+        self._is_closed = False
 
     def watch(self, service: str, files: Iterable[str], globs: Iterable[str], debounce: float) -> None:
-        """Watch these for the service, and no others. What they are now is what it is about to read."""
-        self._watched[service] = Watched(WatchList(files, globs), debounce)
+        """Watch these for the service, and no others. What they are now is what it is about to read, unless
+        an earlier stackd has left word of what it has read."""
+        entries = WatchList(files, globs)
+        read = self._recalled.pop(service, None) or entries.fingerprint()
+        self._watched[service] = Watched(entries, debounce, read)
         self._arm_soon()
+
+    def recall(self, service: str, read: Fingerprint) -> None:
+        """What a service that goes on has read: a change since then is one, whoever was there to see it."""
+        self._recalled[service] = read
+
+    def read(self, service: str) -> Fingerprint:
+        """How the files of a service were when it read them; empty when none are watched."""
+        return self._watched[service].read if service in self._watched else self._recalled.get(service, {})
 
     def forget(self, service: str) -> None:
         """Watch nothing any more for a service."""
+        self._recalled.pop(service, None)
         if self._watched.pop(service, None):
             self._arm_soon()
 
@@ -74,19 +96,45 @@ class FileWatcher:
         return tuple(sorted(self._watched[service].entries.folders)) if service in self._watched else ()
 
     def close(self) -> None:
-        """Stop watching."""
-        self._thread.submit(self._folders.close)
-        self._thread.shutdown(wait=True)
+        """Stop watching, for good: nothing is posted any more."""
+        self._is_closed = True
+        if self._arming:
+            self._arming.cancel()
+        for unrest in self._unrest.values():
+            if unrest.timer:
+                unrest.timer.cancel()
+        if self._thread.ident is None:
+            return  # it was not needed
+        self._wishes.put(None)
+        self._thread.join(CLOSE_TIMEOUT)
+        if self._thread.is_alive():
+            log.warning("a file system with watched files does not answer: leaving all the same")
 
     def _arm_soon(self) -> None:
-        if self._arming is None:
+        if self._arming is None and not self._is_closed:
             self._arming = self._loop.call_later(ARM_DELAY, self._arm)
 
     def _arm(self) -> None:
         self._arming = None
         folders = {folder for watched in self._watched.values() for folder in watched.entries.folders}
-        armed = self._thread.submit(self._folders.watch_only, folders)
-        armed.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._catch_up))
+        self._wishes.put(folders)
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def _work(self) -> None:
+        """The thread: what the folders are to be, one wish after the other."""
+        while (folders := self._wishes.get()) is not None:
+            try:
+                self._folders.watch_only(folders)
+            except Exception:
+                log.exception("cannot watch files: internal error")
+            self._tell(self._catch_up)
+        self._folders.close()
+
+    def _tell(self, callback: Callable[..., None], *words: str) -> None:
+        """From a thread to the loop, as long as there is one."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *words)
 
     def _catch_up(self) -> None:
         """See what changed before the watches were there."""
@@ -95,7 +143,7 @@ class FileWatcher:
                 self._stir(service, watched.debounce)
 
     def _changed_in_thread(self, path: str) -> None:
-        self._loop.call_soon_threadsafe(self._changed, path)
+        self._tell(self._changed, path)
 
     def _changed(self, path: str) -> None:
         for service, watched in self._watched.items():
@@ -103,6 +151,8 @@ class FileWatcher:
                 self._stir(service, watched.debounce)
 
     def _stir(self, service: str, debounce: float) -> None:
+        if self._is_closed:
+            return
         now = self._loop.time()
         unrest = self._unrest.setdefault(service, Unrest(now))
         if unrest.timer:

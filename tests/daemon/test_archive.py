@@ -16,6 +16,7 @@ from supervisor_stack.core.state import NEVER, Copy, ExitRecord, Service, StartT
 from supervisor_stack.daemon.archive import Archive, Saved, SavedRun, SavedSocket
 from supervisor_stack.daemon.capture import Mark
 from supervisor_stack.daemon.listener import FileId
+from supervisor_stack.daemon.watch_list import Fingerprint
 from supervisor_stack.spec import Address, CheckReport, Hold, ProbeSpec
 from tests.core.histories import CHECK, service
 
@@ -44,7 +45,9 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def write(archive: Archive, record: Service, shutting_down: bool = False) -> None:
-    archive.write(record, {3: SavedRun(11, 77, (Mark("/a.log", 5),))}, (SavedSocket(ADDRESS),), shutting_down)
+    archive.write(
+        record, {3: SavedRun(11, 77, (Mark("/a.log", 5),))}, (SavedSocket(ADDRESS),), shutting_down, {}
+    )
 
 
 def file_of(tmp_path: Path, name: str = "a") -> Path:
@@ -54,20 +57,22 @@ def file_of(tmp_path: Path, name: str = "a") -> Path:
 def test_what_was_written_is_read(archive: Archive) -> None:
     runs = {3: SavedRun(11, 77, (Mark("/a.log", 5),), kernel_kills=2)}
     held = (SavedSocket(ADDRESS, FileId(1, 2)), SavedSocket(Address(host="::", port=80, dual=True)))
-    archive.write(FULL, runs, held, shutting_down=True)
+    # The last name is not UTF-8: a wildcard takes in whatever lies there.
+    files: Fingerprint = {"/etc/a.conf": (1, 2, 3, 4, 5), "/etc/b": None, "/etc/\udcff\u20ac.conf": (1, 2)}
+    archive.write(FULL, runs, held, shutting_down=True, files=files)
 
     (saved,) = archive.load()
 
     assert saved.service == FULL
-    assert (saved.runs, saved.held, saved.shutting_down) == (runs, held, True)
+    assert (saved.runs, saved.held, saved.shutting_down, saved.files) == (runs, held, True, files)
 
 
-def test_what_an_earlier_version_wrote_without_the_times_of_a_start_is_read(
+def test_what_an_earlier_version_wrote_without_times_and_files_is_read(
     archive: Archive, tmp_path: Path
 ) -> None:
     write(archive, FULL)
     text = json.loads(file_of(tmp_path).read_text())
-    del text["record"]["times"], text["record"]["successor"]["times"]
+    del text["record"]["times"], text["record"]["successor"]["times"], text["read"]
     file_of(tmp_path).write_text(json.dumps(text))
 
     assert archive.load()[0].service == msgspec.structs.replace(FULL, times=None)
@@ -178,3 +183,19 @@ def test_what_a_full_disk_refuses_is_told_once_and_written_when_there_is_room(
     asyncio.run(asyncio.wait_for(story(), 10))
     assert caplog.text.count("cannot write down the state") == 1
     assert caplog.text.count("is written down again") == 1
+
+
+def test_a_folder_that_was_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: Archive
+) -> None:
+    monkeypatch.setattr("supervisor_stack.daemon.archive.WRITE_AGAIN", 0.01)
+
+    Path(archive.folder).rmdir()
+
+    async def story() -> None:
+        write(archive, FULL)
+        while not archive.load():  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.005)
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700

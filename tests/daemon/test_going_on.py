@@ -410,6 +410,66 @@ def test_the_last_words_of_a_service_that_ended_while_nobody_looked_are_its_reas
         assert stack.log("app").startswith("fatal: no such table\n")
 
 
+WATCHED = """
+[services.app]
+command = ["sleep", "1000"]
+watch = {{paths = ["{file}"], action = "restart", debounce = "{debounce}"}}
+"""
+
+
+def test_files_that_changed_while_no_stackd_was_there_are_taken_up_once(tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("old")
+    with RunningStack(tmp_path, WATCHED.format(file=file, debounce="10ms")) as stack:
+        stack.until_up()
+        stack.die()
+        file.write_text("new")
+
+        stack.come_back()
+        stack.until_run("app", 2)
+        stack.die()
+        stack.come_back()
+
+        # Had the change been found once more, run 3 would be it.
+        file.write_text("newer")
+        stack.until_run("app", 3)
+        stack.kill("app")
+        assert stack.until_run("app", 4).restarts == 1
+
+
+def test_a_change_that_has_not_come_to_rest_when_stackd_is_replaced_is_not_lost(tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("old")
+    with RunningStack(tmp_path, WATCHED.format(file=file, debounce="2s")) as stack:
+        stack.until_up()
+        file.write_text("new")
+        os.kill(stack.pid, signal.SIGUSR2)
+        stack.lose_sight()
+
+        stack.until_run("app", 2)
+
+
+def test_what_a_run_reads_that_begins_after_the_change_is_no_change(tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("old")
+    with RunningStack(tmp_path, WATCHED.format(file=file, debounce="10ms")) as stack:
+        stack.until_up()
+        pid = stack.pid_of("app")
+        stack.die()
+        file.write_text("new")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(pid), "app is gone")
+
+        stack.come_back()
+        stack.until_run("app", 2)
+
+        # Had the change been found, run 3 would be it.
+        file.write_text("newer")
+        assert stack.until_run("app", 3).restarts == 1
+        stack.kill("app")
+        assert stack.until_run("app", 4).run == 4
+
+
 def marked(stack: RunningStack) -> Iterator[str]:
     """The services that processes of this stack say to be of."""
     for process in psutil.process_iter():

@@ -70,8 +70,8 @@ def asked_when_leaving(request: AnyRequest) -> tuple[list[AnyReply], list[object
         engine = Engine(stack, loop, partial(outside.passed_on.append, "finished"))
         engine.perform = outside.perform
         meter = Meter(loop, stack.services, lambda _: [])
-        status = StatusReader(SPEC, stack, lambda _: (), lambda _: (), meter, lambda _: {}, 0.0)
-        server = Server(engine, outside, status, GraphReader("test", stack), wall, lambda *_: "")
+        status = StatusReader(SPEC, stack, lambda _: (), lambda _: (), meter, lambda _: {}, str, 0.0)
+        server = Server(engine, outside, status, GraphReader("test", stack, str), wall, lambda *_: "")
         caller = Access(CONTROL, "stackd.toml").local(Peer(0, 0, 1), "root", tuple)
         client = Client(caller, CONTROL.events, lambda frames: answers.append(decode_reply(frames)))
         engine.close()

@@ -77,15 +77,24 @@ def test_without_descriptors_nothing_is_lost_and_it_goes_on_when_there_are_some(
             assert another.request(Status()).stack.state == "running"
 
 
-def test_the_status_is_answered_without_descriptors_though_without_figures(tmp_path: Path) -> None:
+@pytest.mark.parametrize("adopted", [False, True])
+def test_the_status_is_answered_without_descriptors_though_without_figures(
+    tmp_path: Path, adopted: bool
+) -> None:
     with RunningStack(tmp_path, ONE) as stack:
         # Not asked for by a status: after a first one, figures of a moment ago would be shown.
         wait_until(lambda: any(notice.state == "running" for notice in stack.history()), "it runs")
+        if adopted:  # its processes are looked for among all that there are
+            stack.die()
+            stack.come_back()
         with limited(stack, resource.RLIMIT_NOFILE, first_free_descriptor(stack.pid)):
             # Never asked before: even the module that knows processes cannot be loaded.
             (one,) = stack.status().services
+            detail = stack.service("one").detail
 
-        assert (one.state, one.processes) == ("running", 0)
+        assert (one.state, one.processes, one.adopted) == ("running", 0, adopted)
+        assert detail
+        assert detail.tree == ()
         assert stack.status().services[0].processes == 1
         assert "internal error" not in stack.output.read_text()
 
@@ -262,6 +271,35 @@ def test_a_runtime_directory_that_is_deleted_is_made_again(tmp_path: Path) -> No
         stack.die()
         stack.come_back()
         assert (stack.pid_of("one"), stack.pid_of("two"), stack.service("one").run) == (one, two, 2)
+
+
+def test_a_runtime_directory_that_cannot_be_made_again_at_once_is_made_later(tmp_path: Path) -> None:
+    with RunningStack(tmp_path, ONE) as stack:
+        stack.until_up()
+        one = stack.pid_of("one")
+        aside = tmp_path / "aside"
+        stack.run_dir.rename(aside)
+        stack.run_dir.write_text("in the way")
+        shutil.rmtree(aside)
+        stack.until_log("and it is tried again")
+
+        stack.run_dir.unlink()
+        stack.disconnect()
+        stack.come_back()
+
+        assert stack.pid_of("one") == one
+        assert (stack.run_dir / "state" / "one.json").exists()
+
+
+def test_a_folder_of_the_state_that_is_deleted_is_made_again_with_all_that_was_in_it(tmp_path: Path) -> None:
+    with RunningStack(tmp_path, ONE + TWO) as stack:
+        stack.until_up()
+        shutil.rmtree(stack.run_dir / "state")
+
+        files = [stack.run_dir / "state" / f"{name}.json" for name in ("one", "two")]
+        wait_until(lambda: all(file.exists() for file in files), "both are written down again")
+        assert (stack.run_dir / "state").stat().st_mode & 0o777 == 0o700
+        assert stack.status().stack.state == "running"  # by the connection that was there before
 
 
 def test_a_runtime_directory_that_is_deleted_while_nobody_looks_loses_no_service(tmp_path: Path) -> None:

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 
 from supervisor_stack.daemon import refusal
-from supervisor_stack.daemon.capture import Mark, mark
+from supervisor_stack.daemon.capture import Mark, Reader, mark
+from supervisor_stack.daemon.launch import Identity
 from supervisor_stack.kinds.redis import KIND
 from tests.servers import Server, free_port, start_redis
+
+OURS = Reader("", Identity())
 
 
 def watched(places: list[Mark], pattern: str, act: Callable[[], object]) -> tuple[str, ...]:
     """What is found after something was done."""
 
     async def story() -> tuple[str, ...]:
-        watching = asyncio.create_task(refusal.watch(places, pattern))
+        watching = asyncio.create_task(refusal.watch(places, OURS, pattern))
         await asyncio.sleep(0)
         act()
         return await asyncio.wait_for(watching, 20)
@@ -89,7 +92,7 @@ def test_every_log_is_looked_at_also_one_that_comes_later(tmp_path: Path) -> Non
 
 def test_whoever_obeys_is_waited_for_until_nobody_wants_to_know(tmp_path: Path) -> None:
     async def story() -> None:
-        watching = asyncio.create_task(refusal.watch([mark(str(tmp_path / "log"))], "no"))
+        watching = asyncio.create_task(refusal.watch([mark(str(tmp_path / "log"))], OURS, "no"))
         done, _ = await asyncio.wait([watching], timeout=0.1)
         assert not done
         watching.cancel()
