@@ -187,13 +187,13 @@ def test_without_textual_it_says_how_to_get_it(peer: Peer, tmp_path: Path) -> No
         timeout=DEADLINE,
         check=False,
     )
-    told = os.read(terminal, 65536).decode().splitlines()
+    told = os.read(terminal, 65536).decode().split()  # wherever this terminal is too narrow for the path
     os.close(end)
     os.close(terminal)
 
     assert ran.returncode == 1
-    assert told == [
-        "stackctl: cannot show top: textual is not installed",
-        f"  install it with: {Path(sys.executable).with_name('pip')} install 'textual>=8,<9'",
-        "  without it: stackctl status --watch",
-    ]
+    assert " ".join(told) == (
+        "stackctl: cannot show top: textual is not installed "
+        f"install it with: {Path(sys.executable).with_name('pip')} install 'textual>=8,<9' "
+        "without it: stackctl status --watch"
+    )
