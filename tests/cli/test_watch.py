@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.cli.sessions import session
 from tests.cli.shop import DEADLINE, STACKCTL, Shop, environment, following, notice, service, stackctl
 from tests.cli.terminal import ESCAPE, plain
 from tests.peer import Peer, Vanish
+from tests.servers import wait_until
 
 FIGURES = ("--interval", "0.2")
 
@@ -50,8 +50,10 @@ def test_a_pipe_gets_a_table_for_each_change_and_none_for_figures(peer: Peer, sh
         first = table(lines, 4)
         shop.services = shop.services | {"db": service("db", cpu_percent=99.0, memory_bytes=1)}
         asked = len(peer.requests)
-        while sum(isinstance(each, Status) for each in peer.requests[asked:]) < 3:
-            time.sleep(0.01)
+        wait_until(
+            lambda: sum(isinstance(each, Status) for each in peer.requests[asked:]) >= 3,
+            "it has looked again",
+        )
         change(peer, shop, 1, "web", "backoff", reason="exit status 1")
         second = table(lines, 5)
 
